@@ -1,0 +1,58 @@
+"""What happens to every request: an id, an actor, a log line, a measurement, a few headers."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+
+from flask import Flask, Response, g, request
+from werkzeug.routing import BaseConverter
+
+from app.utils import context, ids, metrics
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
+ANONYMOUS = "anonymous"
+log = logging.getLogger("app.requests")
+
+
+class CodeConverter(BaseConverter):
+    """A product id or location code; anything else in its place is an unknown URL."""
+
+    regex = r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}"
+
+
+class IdConverter(BaseConverter):
+    """A UUID as we write it."""
+
+    regex = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+
+def init_app(app: Flask) -> None:
+    app.url_map.converters |= {"code": CodeConverter, "id": IdConverter}
+    app.before_request(_enter)
+    app.after_request(_leave)
+
+
+def _enter() -> None:
+    g.started = time.perf_counter()
+    asked = request.headers.get("X-Request-ID", "")
+    context.enter(actor=ANONYMOUS, request_id=asked if REQUEST_ID.fullmatch(asked) else ids.new_id())
+
+
+def _leave(response: Response) -> Response:
+    response.headers["X-Request-ID"] = context.request_id() or ""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    seconds = time.perf_counter() - g.get("started", time.perf_counter())
+    route = request.url_rule.rule if request.url_rule else "unmatched"
+    metrics.REQUESTS.labels(request.method, route, str(response.status_code)).observe(seconds)
+    log.info(
+        "request",
+        extra={
+            "method": request.method,
+            "path": request.path,
+            "status": response.status_code,
+            "milliseconds": round(seconds * 1000, 2),
+        },
+    )
+    return response

@@ -1,0 +1,167 @@
+"""Every setting of the service: read from the environment once, checked before anything starts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from environs import Env, EnvValidationError, validate
+from sqlalchemy.engine import make_url
+
+ROOT = Path(__file__).parent
+EMBEDDED_DATABASE = f"sqlite:///{ROOT / 'data' / 'inventory.db'}"
+MAX_QUANTITY = 1_000_000_000
+LOCK_WAIT_SECONDS = 3
+SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+
+
+class ConfigurationError(Exception):
+    """The environment does not make a service that could run safely."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The checked settings. The README's table says what each one is for."""
+
+    env: str = "production"
+    database_url: str = EMBEDDED_DATABASE
+    redis_url: str | None = None
+    product_service_url: str | None = None
+    product_service_timeout_seconds: float = 1.0
+    secret_key: str = ""
+    host: str = "0.0.0.0"
+    port: int = 5000
+    web_processes: int = 2
+    web_threads: int = 16
+    log_level: str = "INFO"
+    cache_default_timeout: int = 300
+    list_cache_seconds: int = 5
+    reservation_ttl_seconds: int = 1800
+    reservation_max_ttl_seconds: int = 86_400
+    expiry_interval_seconds: float = 5.0
+    expiry_batch_size: int = 500
+    allocation_strategy: str = "priority"
+    default_page_size: int = 20
+    max_page_size: int = 100
+    worker_metrics_port: int | None = None
+
+    @classmethod
+    def from_env(cls) -> Config:
+        """Read the environment; raises `ConfigurationError` naming every setting that is wrong."""
+        env = Env(eager=False)
+        values = _read(env)
+        try:
+            env.seal()
+        except EnvValidationError as error:
+            told = error.error_messages
+            problems = told.items() if isinstance(told, Mapping) else enumerate(told)
+            listed = "; ".join(f"{name}: {' '.join(map(str, why))}" for name, why in problems)
+            raise ConfigurationError(f"the environment is not valid: {listed}") from None
+        return cls(**values).checked()
+
+    def checked(self) -> Config:
+        """Refuse combinations that would lose or leak something; fill in what follows from the rest."""
+        if self.is_production and not (self.database_url and self.redis_url):
+            raise ConfigurationError(
+                "production needs DATABASE_URL and REDIS_URL; for a laptop use FLASK_ENV=development"
+            )
+        if self.reservation_max_ttl_seconds < self.reservation_ttl_seconds:
+            raise ConfigurationError("RESERVATION_MAX_TTL_SECONDS must not be below RESERVATION_TTL_SECONDS")
+        if self.max_page_size < self.default_page_size:
+            raise ConfigurationError("MAX_PAGE_SIZE must not be below DEFAULT_PAGE_SIZE")
+        url = normalised(self.database_url or EMBEDDED_DATABASE)
+        # Cursors are signed so that a client cannot forge one. Every process of one deployment must
+        # agree on the key, and the database's URL is a secret they share already.
+        secret = self.secret_key or hashlib.sha256(f"inventory:{url}".encode()).hexdigest()
+        return replace(self, database_url=url, secret_key=secret)
+
+    @property
+    def is_production(self) -> bool:
+        return self.env == "production"
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    def for_flask(self) -> dict[str, Any]:
+        """The keys that Flask and its extensions look for."""
+        return {
+            "SECRET_KEY": self.secret_key,
+            "TESTING": self.env == "testing",
+            "SQLALCHEMY_DATABASE_URI": self.database_url,
+            "SQLALCHEMY_ENGINE_OPTIONS": _engine_options(self),
+            # Definitions that are only reached through a $ref would otherwise be left out of the page.
+            "RESTX_INCLUDE_ALL_MODELS": True,
+            "RESTX_MASK_SWAGGER": False,
+            "ERROR_INCLUDE_MESSAGE": False,
+        }
+
+
+def normalised(url: str) -> str:
+    """The same database, with the driver and character set this service relies on."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() in {"mysql", "mariadb"}:
+        parsed = parsed.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"})
+    elif parsed.get_backend_name() != "sqlite":
+        raise ConfigurationError(
+            f"DATABASE_URL names {parsed.get_backend_name()}; mysql, mariadb and sqlite are supported"
+        )
+    return parsed.render_as_string(hide_password=False)
+
+
+def _read(env: Env) -> dict[str, Any]:
+    kind = env.str("FLASK_ENV", "production", validate=validate.OneOf(["production", "development", "testing"]))
+    production = kind == "production"
+    positive = validate.Range(min=1)
+    ttl = validate.Range(min=1, max=31_536_000)
+    return {
+        "env": kind,
+        "database_url": env.str("DATABASE_URL", "" if production else EMBEDDED_DATABASE),
+        "redis_url": env.str("REDIS_URL", None),
+        "product_service_url": env.str("PRODUCT_SERVICE_URL", None),
+        "product_service_timeout_seconds": env.float("PRODUCT_SERVICE_TIMEOUT_SECONDS", 1.0),
+        "secret_key": env.str("SECRET_KEY", ""),
+        "host": env.str("HOST", "0.0.0.0"),
+        "port": env.int("PORT", 5000, validate=validate.Range(min=1, max=65_535)),
+        "web_processes": env.int("WEB_PROCESSES", 2, validate=positive),
+        "web_threads": env.int("WEB_THREADS", 16, validate=positive),
+        "log_level": env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])),
+        "cache_default_timeout": env.int("CACHE_DEFAULT_TIMEOUT", 300, validate=validate.Range(min=0)),
+        "list_cache_seconds": env.int("LIST_CACHE_SECONDS", 5, validate=validate.Range(min=0)),
+        "reservation_ttl_seconds": env.int("RESERVATION_TTL_SECONDS", 1800, validate=ttl),
+        "reservation_max_ttl_seconds": env.int("RESERVATION_MAX_TTL_SECONDS", 86_400, validate=ttl),
+        "expiry_interval_seconds": env.float("EXPIRY_INTERVAL_SECONDS", 5.0, validate=validate.Range(min=0.1)),
+        "expiry_batch_size": env.int("EXPIRY_BATCH_SIZE", 500, validate=validate.Range(min=1, max=5000)),
+        "allocation_strategy": env.str(
+            "ALLOCATION_STRATEGY", "priority", validate=validate.OneOf(["priority", "most_stock"])
+        ),
+        "default_page_size": env.int("DEFAULT_PAGE_SIZE", 20, validate=positive),
+        "max_page_size": env.int("MAX_PAGE_SIZE", 100, validate=positive),
+        "worker_metrics_port": env.int("WORKER_METRICS_PORT", None),
+    }
+
+
+def _engine_options(config: Config) -> dict[str, Any]:
+    if config.is_sqlite:
+        return {"connect_args": {"timeout": 15}}
+    return {
+        # Under MySQL's default, REPEATABLE READ, a check made after any earlier read sees old rows and oversells.
+        "isolation_level": "READ COMMITTED",
+        "pool_pre_ping": True,
+        "pool_recycle": 1800,
+        "pool_size": config.web_threads,
+        "max_overflow": 5,
+        "pool_timeout": 5,
+        "pool_use_lifo": True,
+        # PyMySQL waits for ever unless told otherwise, and InnoDB waits 50 s for a lock.
+        "connect_args": {
+            "connect_timeout": 3,
+            "read_timeout": 10,
+            "write_timeout": 10,
+            "init_command": f"SET SESSION time_zone='+00:00', innodb_lock_wait_timeout={LOCK_WAIT_SECONDS}, "
+            f"sql_mode='{SQL_MODE}'",
+        },
+    }
