@@ -1,0 +1,260 @@
+"""Inventory items: the row locks, the guarded write, and the lists people read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CursorResult, Row, Select, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy.sql.elements import ColumnElement
+
+from app.errors import InventoryItemNotFound, LostRace
+from app.extensions import db
+from app.models.inventory_items import InventoryItem
+from app.models.locations import Location
+from app.models.reservations import Reservation, Status
+from app.models.stock import Movement, Stock
+from app.repositories import pages
+from app.utils.paging import PageRequest
+
+Key = tuple[str, str | None]  # product id, and the location's code or None for every location
+
+items, places = InventoryItem.__table__.c, Location.__table__.c
+
+
+# ── Locking and writing ──────────────────────────────────────────────────────────────────────────
+
+
+def lock(keys: Iterable[Key]) -> list[Stock]:
+    """Lock the rows of `keys` until the transaction ends, in ascending order of id: the only order there is.
+
+    Missing rows are simply not in the answer. Locking several rows through an index on another column
+    would take them in that index's order, so their ids are looked up first.
+    """
+    wanted = set(keys)
+    if len(wanted) == 1:
+        product_id, location = next(iter(wanted))
+        if location is not None:
+            return _locked(and_(items.product_id == product_id, items.location_id == _location_id(location)))
+    return lock_ids(_ids(wanted))
+
+
+def lock_ids(ids: Collection[int]) -> list[Stock]:
+    return _locked(items.id.in_(sorted(ids))) if ids else []
+
+
+def _locked(condition: ColumnElement[bool]) -> list[Stock]:
+    # Scalar subqueries instead of a join: FOR UPDATE would lock the joined location rows as well.
+    location = select(places.code).where(places.id == items.location_id).scalar_subquery()
+    priority = select(places.priority).where(places.id == items.location_id).scalar_subquery()
+    rows = db.session.execute(
+        select(
+            items.id, items.product_id, location, priority, items.quantity, items.reserved_quantity,
+            items.minimum_stock_level, items.maximum_stock_level, items.version, items.archived_at,
+        ).where(condition).order_by(items.id).with_for_update()
+    )  # fmt: skip
+    return [Stock(*row) for row in rows]
+
+
+def _ids(keys: set[Key]) -> list[int]:
+    anywhere = {product_id for product_id, location in keys if location is None}
+    at_one: dict[str, set[str]] = {}
+    for product_id, location in keys:
+        if location is not None:
+            at_one.setdefault(location, set()).add(product_id)
+    conditions = [items.product_id.in_(anywhere)] if anywhere else []
+    conditions += [
+        and_(items.location_id == _location_id(location), items.product_id.in_(products))
+        for location, products in at_one.items()
+    ]
+    return list(db.session.execute(select(items.id).where(or_(*conditions))).scalars())
+
+
+def _location_id(code: str) -> ColumnElement[int]:
+    return select(places.id).where(places.code == code).scalar_subquery()
+
+
+def save(stocks: Iterable[Stock], now: datetime) -> None:
+    """Write what changed, each row guarded by the version it was read at and by its own invariant.
+
+    Raises `LostRace` when a guard refuses: somebody changed the row in between, and nothing may be kept.
+    """
+    for stock in stocks:
+        guard = and_(items.id == stock.id, items.version == stock.seen_version)
+        quantity = items.quantity + sum(movement.quantity_change for movement in stock.movements)
+        reserved = items.reserved_quantity + sum(movement.reserved_change for movement in stock.movements)
+        statement = (
+            update(InventoryItem.__table__)
+            .where(guard, reserved >= 0, quantity >= reserved)
+            .values(
+                quantity=quantity,
+                reserved_quantity=reserved,
+                version=stock.version,
+                minimum_stock_level=stock.minimum_stock_level,
+                maximum_stock_level=stock.maximum_stock_level,
+                archived_at=stock.archived_at,
+                updated_at=now,
+            )
+        )
+        result: CursorResult[Any] = db.session.execute(statement)  # type: ignore[assignment]
+        if result.rowcount != 1:
+            raise LostRace(f"inventory item {stock.id} changed under version {stock.seen_version}")
+
+
+def overwrite(stock: Stock, movement: Movement, now: datetime) -> None:
+    """Set the counters of a locked item to what `movement` says they are. Only the audit's repair may."""
+    statement = update(InventoryItem.__table__).where(items.id == stock.id, items.version == stock.seen_version)
+    db.session.execute(
+        statement.values(
+            quantity=movement.quantity_after,
+            reserved_quantity=movement.reserved_after,
+            version=movement.sequence,
+            updated_at=now,
+        )
+    )
+
+
+def insert_many(rows: list[dict[str, Any]]) -> None:
+    """New rows without stock; raises IntegrityError when one is there already."""
+    if rows:
+        db.session.execute(insert(InventoryItem.__table__), rows)
+
+
+# ── Reading ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    product_id: tuple[str, ...] = ()
+    location: str | None = None
+    low_stock: bool | None = None
+    out_of_stock: bool | None = None
+    has_reservations: bool | None = None
+    q: str | None = None
+
+
+def page(filters: Filters, sort: str, asked: PageRequest, now: datetime) -> pages.Page:
+    """Items with live numbers; archived ones are left out."""
+    seen = _Seen(now)
+    statement = seen.statement().where(items.archived_at.is_(None), *_conditions(filters, seen))
+    return pages.fetch(statement, _order(sort), asked, filters=("inventory", filters))
+
+
+def find(product_id: str, location: str | None, now: datetime) -> Sequence[Row[Any]]:
+    """Every row of a product, or its row at one location, with live numbers; [] when there is none."""
+    statement = _Seen(now).statement().where(items.product_id == product_id)
+    if location is not None:
+        statement = statement.where(places.code == location)
+    return db.session.execute(statement.order_by(places.priority, places.code)).all()
+
+
+def get(product_id: str, location: str, now: datetime) -> Row[Any]:
+    rows = find(product_id, location, now)
+    if not rows:
+        raise not_found(product_id, location)
+    return rows[0]
+
+
+def not_found(product_id: str, location: str | None) -> InventoryItemNotFound:
+    where = f" at {location}" if location else ""
+    return InventoryItemNotFound(f"no inventory of {product_id}{where}", product_id=product_id, location=location)
+
+
+def find_many(product_ids: Collection[str], now: datetime) -> Sequence[Row[Any]]:
+    statement = _Seen(now).statement().where(items.product_id.in_(product_ids), items.archived_at.is_(None))
+    return db.session.execute(statement).all()
+
+
+def summary(location: str | None, now: datetime) -> Sequence[Row[Any]]:
+    """Totals per location, in one statement."""
+    seen = _Seen(now).statement().where(items.archived_at.is_(None))
+    if location is not None:
+        seen = seen.where(places.code == location)
+    rows = seen.subquery()
+    statement = select(
+        rows.c.location,
+        func.count().label("items"),
+        func.sum(rows.c.quantity).label("quantity"),
+        func.sum(rows.c.reserved_quantity).label("reserved_quantity"),
+        func.sum(rows.c.available_quantity).label("available_quantity"),
+        func.sum(case((rows.c.available_quantity <= rows.c.minimum_stock_level, 1), else_=0)).label("low_stock"),
+        func.sum(case((rows.c.available_quantity == 0, 1), else_=0)).label("out_of_stock"),
+    )
+    return db.session.execute(statement.group_by(rows.c.location).order_by(rows.c.location)).all()
+
+
+def count_products(location: str | None) -> int:
+    statement = select(func.count(items.product_id.distinct())).where(items.archived_at.is_(None))
+    if location is not None:
+        statement = statement.where(items.location_id == _location_id(location))
+    return db.session.execute(statement).scalar_one()
+
+
+def is_location_used(location_id: int) -> bool:
+    in_use = and_(items.location_id == location_id, items.archived_at.is_(None))
+    return bool(db.session.execute(select(exists().where(in_use))).scalar())
+
+
+def is_empty() -> bool:
+    return not db.session.execute(select(exists().select_from(InventoryItem.__table__))).scalar()
+
+
+class _Seen:
+    """Items as a reader must see them: what lapsed holds still occupy is available, swept or not."""
+
+    def __init__(self, now: datetime) -> None:
+        holds = Reservation.__table__.c
+        self._lapsed = (
+            select(holds.inventory_item_id, func.sum(holds.quantity).label("units"))
+            .where(holds.status == Status.ACTIVE, holds.expires_at <= now)
+            .group_by(holds.inventory_item_id)
+            .subquery("lapsed")
+        )
+        self.lapsed = func.coalesce(self._lapsed.c.units, 0)
+        self.reserved = items.reserved_quantity - self.lapsed
+        self.available = items.quantity - self.reserved
+
+    def statement(self) -> Select[Any]:
+        return (
+            select(
+                items.id, items.product_id, places.code.label("location"), items.quantity,
+                self.reserved.label("reserved_quantity"), self.available.label("available_quantity"),
+                items.minimum_stock_level, items.maximum_stock_level, items.version,
+                items.archived_at, items.created_at, items.updated_at, self.lapsed.label("lapsed"),
+            )
+            .join_from(InventoryItem.__table__, Location.__table__, items.location_id == places.id)
+            .outerjoin(self._lapsed, self._lapsed.c.inventory_item_id == items.id)
+        )  # fmt: skip
+
+
+def _conditions(filters: Filters, seen: _Seen) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if filters.product_id:
+        conditions.append(items.product_id.in_(filters.product_id))
+    if filters.location is not None:
+        conditions.append(items.location_id == _location_id(filters.location))
+    if filters.q is not None:
+        conditions.append(items.product_id.contains(filters.q, autoescape=True))
+    for wanted, holds in (
+        (filters.low_stock, seen.available <= items.minimum_stock_level),
+        (filters.out_of_stock, seen.available == 0),
+        (filters.has_reservations, seen.reserved > 0),
+    ):
+        if wanted is not None:
+            conditions.append(holds if wanted else ~holds)
+    return conditions
+
+
+SORTS = {
+    "product_id": items.product_id,
+    "quantity": items.quantity,
+    "created_at": items.created_at,
+    "updated_at": items.updated_at,
+}
+
+
+def _order(sort: str) -> list[pages.Sort]:
+    name = sort.removeprefix("-")
+    return [pages.Sort(SORTS[name], name, sort.startswith("-")), pages.Sort(items.id, "id")]

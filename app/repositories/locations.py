@@ -1,0 +1,56 @@
+"""Locations: looked up by code, changed under the version they were read at."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import CursorResult, select, update
+
+from app.errors import LocationNotFound, LostRace
+from app.extensions import db
+from app.models.locations import Location
+from app.repositories import pages
+from app.utils.paging import PageRequest
+
+columns = Location.__table__.c
+
+
+def find(code: str) -> Location | None:
+    return db.session.execute(select(Location).where(Location.code == code)).scalar_one_or_none()
+
+
+def get(code: str) -> Location:
+    location = find(code)
+    if location is None:
+        raise LocationNotFound(f"no location {code}", location=code)
+    return location
+
+
+def ids_of(codes: Collection[str]) -> dict[str, int]:
+    """Ids by code of the locations that exist and are not archived."""
+    statement = select(columns.code, columns.id).where(columns.code.in_(codes), columns.archived_at.is_(None))
+    return {code: location_id for code, location_id in db.session.execute(statement)}
+
+
+def page(include_deleted: bool, asked: PageRequest) -> pages.Page:
+    statement = select(*columns)
+    if not include_deleted:
+        statement = statement.where(columns.archived_at.is_(None))
+    order = [pages.Sort(columns.priority, "priority"), pages.Sort(columns.code, "code")]
+    return pages.fetch(statement, order, asked, filters=("locations", include_deleted))
+
+
+def add(location: Location) -> None:
+    db.session.add(location)
+    # The unique code is checked by the insert, and the caller must hear of a duplicate here.
+    db.session.flush()
+
+
+def save(location_id: int, seen_version: int, **values: Any) -> None:
+    """Raises `LostRace` when the location changed since `seen_version`."""
+    statement = update(Location.__table__).where(columns.id == location_id, columns.version == seen_version)
+    result: CursorResult[Any] = db.session.execute(statement.values(version=seen_version + 1, **values))  # type: ignore[assignment]
+    if result.rowcount != 1:
+        raise LostRace(f"location {location_id} changed under version {seen_version}")
+    db.session.expire_all()

@@ -1,0 +1,43 @@
+"""How many units can be promised, for one product or for the lines of a basket. Read only: a hint, not a promise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from app.models.allocation import Line
+from app.repositories import inventory_items, reservations
+from app.utils import clock
+
+
+def check(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    """One answer per line, in order. Lines for the same product and location are judged by their sum."""
+    now = clock.now()
+    rows: dict[str, list[Any]] = {}
+    for row in inventory_items.find_many({line.product_id for line in lines}, now):
+        rows.setdefault(row.product_id, []).append(row)
+    totals: Counter[tuple[str, str | None]] = Counter()
+    for line in lines:
+        totals[line.product_id, line.location] += line.quantity
+    answers = {
+        (product_id, location): _answer(product_id, location, total, rows.get(product_id, []), now)
+        for (product_id, location), total in totals.items()
+    }
+    return [answers[line.product_id, line.location] | {"quantity": line.quantity} for line in lines]
+
+
+def _answer(product_id: str, location: str | None, wanted: int, rows: list[Any], now: Any) -> dict[str, Any]:
+    rows = [row for row in rows if location in (None, row.location)]
+    available = sum(row.available_quantity for row in rows)
+    soonest, units = reservations.next_release([row.id for row in rows], now) if rows else (None, 0)
+    return {
+        "product_id": product_id,
+        "location": location,
+        "available": available >= wanted,
+        "available_quantity": available,
+        "shortage": max(0, wanted - available),
+        "single_location": any(row.available_quantity >= wanted for row in rows),
+        "next_release_at": soonest,
+        "next_release_quantity": units,
+    }

@@ -1,0 +1,138 @@
+"""Why the number is what it is: a product's stock over its locations, now, then, and as a sum in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.errors import InvalidQuery
+from app.models.reservations import Hold
+from app.repositories import denied_demand, inventory_items, reservations, stock_movements
+from app.services import product_details
+from app.utils import clock
+
+LISTED_HOLDS, LISTED_MOVEMENTS = 100, 20
+DENIED_WINDOW = timedelta(hours=24)
+SUMMED = ("items", "quantity", "reserved_quantity", "available_quantity", "low_stock", "out_of_stock")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A product's live numbers, how long they stay true, and whether only a version can change them.
+
+    `settled` is False while overdue holds wait for the sweep: the numbers have moved on, the version has not.
+    """
+
+    view: dict[str, Any]
+    etag: str
+    settled: bool
+    seconds: float | None
+
+
+def snapshot(product_id: str, location: str | None) -> Snapshot:
+    """Raises `InventoryItemNotFound` for a product without any row; one that is archived everywhere still answers."""
+    details, kept = product_details.find(product_id)
+    now = clock.now()
+    rows = _rows(product_id, location, now)
+    soonest, _ = reservations.next_release([row.id for row in rows], now)
+    view = _totals(product_id, rows) | {
+        "is_low_stock": any(row.available_quantity <= row.minimum_stock_level for row in rows),
+        "next_release_at": soonest,
+        "archived": all(row.archived_at is not None for row in rows),
+        "locations": rows,
+        "product": details,
+    }
+    lives = [(soonest - now) / timedelta(seconds=1)] if soonest else []
+    lives += [] if kept else [product_details.RETRY_SECONDS]
+    return Snapshot(
+        view,
+        str(sum(row.version for row in rows)),
+        not any(row.lapsed for row in rows),
+        min(lives, default=None),
+    )
+
+
+def as_of(product_id: str, location: str | None, moment: datetime) -> dict[str, Any]:
+    """What the ledger says there was at `moment`; nothing for locations that had no movement yet."""
+    now = clock.now()
+    if moment > now:
+        raise InvalidQuery("as_of lies in the future", errors={"as_of": ["Must not lie in the future."]})
+    _rows(product_id, location, now)
+    balances = [
+        {
+            "location": row.location,
+            "quantity": row.quantity_after,
+            "reserved_quantity": row.reserved_after,
+            "available_quantity": row.quantity_after - row.reserved_after,
+            "sequence": row.sequence,
+            "changed_at": row.created_at,
+        }
+        for row in stock_movements.balances_at(product_id, location, moment)
+    ]
+    totals = {
+        name: sum(row[name] for row in balances) for name in ("quantity", "reserved_quantity", "available_quantity")
+    }
+    return {"product_id": product_id, "as_of": moment, "locations": balances} | totals
+
+
+def explain(product_id: str, location: str | None) -> dict[str, Any]:
+    now = clock.now()
+    rows = _rows(product_id, location, now)
+    holds = reservations.live([row.id for row in rows], now, limit=LISTED_HOLDS)
+    denied = denied_demand.since(now - DENIED_WINDOW, product_id=product_id)
+    totals = _totals(product_id, rows)
+    return totals | {
+        "text": _in_words(totals, holds, sum(row.lapsed for row in rows), denied),
+        "locations": rows,
+        "reservations": holds,
+        "movements": stock_movements.newest(product_id, location, limit=LISTED_MOVEMENTS),
+        "denied": denied,
+    }
+
+
+def _rows(product_id: str, location: str | None, now: datetime) -> Sequence[Any]:
+    """Open rows; the archived ones only when there are no others."""
+    found = inventory_items.find(product_id, location, now)
+    if not found:
+        raise inventory_items.not_found(product_id, location)
+    return [row for row in found if row.archived_at is None] or found
+
+
+def _totals(product_id: str, rows: Sequence[Any]) -> dict[str, Any]:
+    return {
+        "product_id": product_id,
+        "quantity": sum(row.quantity for row in rows),
+        "reserved_quantity": sum(row.reserved_quantity for row in rows),
+        "available_quantity": sum(row.available_quantity for row in rows),
+    }
+
+
+def _in_words(totals: dict[str, Any], holds: list[Hold], lapsed: int, denied: Sequence[Any]) -> str:
+    """For example: 50 on hand - 5 held by 2 live reservations (3 for order o-1 until …, …) = 45 available."""
+    told = ", ".join(
+        f"{hold.quantity} for order {hold.order_id} until {clock.written(hold.expires_at)}" for hold in holds[:5]
+    )
+    more = f", and {len(holds) - 5} more" if len(holds) > 5 else ""
+    many = f"{len(holds)}{'+' if len(holds) == LISTED_HOLDS else ''}"
+    by = f" by {many} live reservation{'' if len(holds) == 1 else 's'} ({told}{more})" if holds else ""
+    text = (
+        f"{totals['quantity']} on hand - {totals['reserved_quantity']} held{by}"
+        f" = {totals['available_quantity']} available."
+    )
+    if lapsed:
+        text += f" {lapsed} held by reservations that have run out count as available already."
+    if denied:
+        text += f" In the last 24 hours {sum(row.units for row in denied)} units were asked for in vain."
+    return text
+
+
+def totals(location: str | None, now: datetime) -> dict[str, Any]:
+    """Over all open items: units, products, how many are low or out, in all and per location."""
+    places = [
+        dict(row._mapping) | {name: int(row._mapping[name] or 0) for name in SUMMED}
+        for row in inventory_items.summary(location, now)
+    ]
+    sums = {name: sum(place[name] for place in places) for name in SUMMED}
+    return sums | {"products": inventory_items.count_products(location), "locations": places}

@@ -1,0 +1,87 @@
+"""Whether the service can do its job: each dependency, and the sweep by what it did last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from redis.exceptions import RedisError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.errors import Unavailable
+from app.extensions import cache, db, settings
+from app.repositories import reservations
+from app.utils import clock
+
+HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
+SWEEP = "expiry"
+GRACE_SECONDS = 5.0
+
+
+class Unhealthy(Unavailable):
+    """The service cannot do its job now; `checks` says which dependency is missing."""
+
+
+@dataclass(slots=True)
+class Health:
+    status: str = HEALTHY
+    checks: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def note(self, name: str, status: str, **facts: Any) -> None:
+        self.checks[name] = {"status": status} | facts
+        order = (HEALTHY, DEGRADED, UNHEALTHY)
+        self.status = max(self.status, status, key=order.index)
+
+
+def check() -> Health:
+    """Without the database nothing works; without cache, queue or worker it works, slower or later."""
+    health = Health()
+    try:
+        db.session.execute(text("SELECT 1"))
+        now = clock.now()
+        overdue = reservations.oldest_overdue(now)
+    except SQLAlchemyError:
+        db.session.rollback()
+        health.note("database", UNHEALTHY, detail="does not answer, or has no schema")
+    else:
+        health.note("database", HEALTHY, kind=db.engine.dialect.name)
+        _note_sweep(health, now, overdue)
+    _note_redis(health)
+    return health
+
+
+def lag_seconds() -> float:
+    """How long the oldest overdue reservation has been waiting for the sweep."""
+    now = clock.now()
+    overdue = reservations.oldest_overdue(now)
+    return 0.0 if overdue is None else (now - overdue) / timedelta(seconds=1)
+
+
+def _note_sweep(health: Health, now: datetime, overdue: datetime | None) -> None:
+    period = settings().expiry_interval_seconds
+    lag = 0.0 if overdue is None else (now - overdue) / timedelta(seconds=1)
+    health.note("sweep", DEGRADED if lag > period + GRACE_SECONDS else HEALTHY, lag_seconds=round(lag, 3))
+    last = cache().last_beat(SWEEP)
+    if last is None:
+        health.note("worker", DEGRADED, detail="no sweep was seen yet")
+        return
+    ago = (now - datetime.fromisoformat(last["at"])) / timedelta(seconds=1)
+    fresh = ago <= 3 * period + GRACE_SECONDS
+    health.note("worker", HEALTHY if fresh else DEGRADED, last_sweep=last, seconds_ago=round(ago, 3))
+
+
+def _note_redis(health: Health) -> None:
+    if settings().redis_url is None:
+        health.note("cache", HEALTHY, kind=cache().kind)
+        health.note("queue", HEALTHY, kind="none: the sweep runs in this process")
+        return
+    try:
+        cache().ping()
+    except (RedisError, OSError):
+        health.note("cache", DEGRADED, kind="redis", detail="does not answer; lookups come from the database")
+        health.note("queue", DEGRADED, kind="redis", detail="does not answer; workers sweep by themselves")
+    else:
+        health.note("cache", HEALTHY, kind="redis")
+        health.note("queue", HEALTHY, kind="redis")

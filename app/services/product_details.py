@@ -1,0 +1,57 @@
+"""What a product is called and looks like, from the product service. Never needed for a stock answer."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+from urllib.parse import quote
+
+import pybreaker
+import requests
+
+from app.extensions import cache, settings
+from app.utils.cache import Entry
+
+log = logging.getLogger(__name__)
+# A product service that fails is asked again after this long, not by every request in between.
+RETRY_SECONDS = 5.0
+_breaker = pybreaker.CircuitBreaker(fail_max=3, reset_timeout=RETRY_SECONDS)
+_session = requests.Session()
+
+
+def find(product_id: str) -> tuple[dict[str, Any] | None, bool]:
+    """The details, or None when there are none; and whether that answer may be kept.
+
+    The answer may not be kept when the product service did not give one.
+    """
+    if settings().product_service_url is None:
+        return None, True
+    tag = f"product:{product_id}"
+    entry, _ = cache().lookup(tag, tag, lambda: _ask(product_id), seconds=settings().cache_default_timeout)
+    details = json.loads(entry.body)
+    return details, entry.settled
+
+
+def _ask(product_id: str) -> Entry:
+    try:
+        details = _breaker.call(_fetch, product_id)
+    except (requests.RequestException, pybreaker.CircuitBreakerError, ValueError) as error:
+        log.warning("the product service failed: %s", error)
+        return Entry(b"null", settled=False, seconds=RETRY_SECONDS)
+    return Entry(json.dumps(details).encode())
+
+
+def _fetch(product_id: str) -> dict[str, Any] | None:
+    """One GET; an envelope around the product is taken off. Raises on anything but an object or a 404."""
+    url = f"{str(settings().product_service_url).rstrip('/')}/products/{quote(product_id, safe='')}"
+    seconds = settings().product_service_timeout_seconds
+    with _session.get(url, timeout=(seconds, seconds), headers={"Accept": "application/json"}) as response:
+        if response.status_code == 404:
+            return None
+        response.raise_for_status()
+        product = response.json()
+    product = product["data"] if isinstance(product, dict) and isinstance(product.get("data"), dict) else product
+    if not isinstance(product, dict):
+        raise ValueError("the product service answered no object")
+    return product

@@ -1,0 +1,53 @@
+"""A refusal informs: when units may come back, and how often that was asked in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial, wraps
+from typing import Any, ParamSpec, TypeVar
+
+from app.errors import InsufficientStock
+from app.models.allocation import Allocation
+from app.repositories import denied_demand, inventory_items, reservations
+from app.utils import clock
+from app.utils.transactions import after_refusal, transactional
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def informed(use_case: Callable[P, R]) -> Callable[P, R]:
+    """Let `InsufficientStock` leave `use_case` with the time and number of the next release."""
+
+    @wraps(use_case)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return use_case(*args, **kwargs)
+        except InsufficientStock as refusal:
+            for facts in [refusal.facts, *refusal.facts.get("shortages", [])]:
+                _add_next_release(facts)
+            raise
+
+    return run
+
+
+def count(allocation: Allocation) -> None:
+    """Count the shortages as denied demand once the refused unit of work is rolled back."""
+    after_refusal(partial(_record, [dict(error.facts) for error in allocation.shortages]))
+
+
+@transactional
+def _record(shortages: list[dict[str, Any]]) -> None:
+    hour = clock.now().replace(minute=0, second=0, microsecond=0)
+    for facts in shortages:
+        denied_demand.add(facts["product_id"], facts["location"] or "", hour, facts["requested"])
+
+
+def _add_next_release(facts: dict[str, Any]) -> None:
+    now = clock.now()
+    ids = [row.id for row in inventory_items.find(facts["product_id"], facts["location"], now)]
+    if ids:
+        facts["next_release_at"], facts["next_release_quantity"] = reservations.next_release(ids, now)
+    if facts["next_release_at"] is not None:
+        facts["retry_after_seconds"] = max(1, -(-(facts["next_release_at"] - now) // timedelta(seconds=1)))

@@ -1,0 +1,287 @@
+"""Promise units for a limited time; confirm the promise, give it back, or let it run out.
+
+Decisions are made on locked items in memory and written by guarded statements. When units are short,
+holds that have run out are expired in the same transaction and the decision is made once more, so a
+buyer never waits for a worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from app.errors import (
+    AlreadyConfirmed,
+    HoldTimeExceeded,
+    QuantityAboveHold,
+    ReservationExpired,
+    UnknownLocation,
+)
+from app.extensions import settings
+from app.models.allocation import Allocation, Line, Share, merged
+from app.models.reservations import Hold, Status
+from app.models.stock import Cause
+from app.repositories import locations, reservations
+from app.services import refusals
+from app.services.stock import Book
+from app.utils import clock, ids
+from app.utils.transactions import transactional
+
+REJECT, REACQUIRE = "reject", "reacquire"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """For whom units are held: the caller's own references."""
+
+    order_id: str
+    customer_id: str
+    notes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a batch got, and with `allow_partial` what it did not get."""
+
+    reservations: list[Hold]
+    shortages: list[dict[str, Any]] = field(default_factory=list)
+
+
+# ── Making holds ─────────────────────────────────────────────────────────────────────────────────
+
+
+def reserve(line: Line, owner: Owner, *, ttl_seconds: int | None = None) -> Hold:
+    """Hold all of `line` at one location, or raise `InsufficientStock` and hold nothing."""
+    return reserve_batch([line], owner, ttl_seconds=ttl_seconds).reservations[0]
+
+
+@refusals.informed
+@transactional
+def reserve_batch(
+    lines: Sequence[Line],
+    owner: Owner,
+    *,
+    ttl_seconds: int | None = None,
+    split: bool = False,
+    allow_partial: bool = False,
+) -> Batch:
+    """Hold every line or none; with `allow_partial` whatever there is, but at least one unit.
+
+    Safe under any concurrency: never more is promised than there is.
+    """
+    now = clock.now()
+    until = now + timedelta(seconds=_checked_ttl(ttl_seconds))
+    wanted = merged(list(lines))
+    book = Book.open([(line.product_id, line.location) for line in wanted], now)
+    _require_known_locations(wanted, book)
+    allocation = _allocate(book, wanted, split=split, partial=allow_partial)
+    if allocation.is_refused:
+        refusals.count(allocation)
+        raise allocation.refusal()
+    made = [_hold(book, share, owner, until) for share in allocation.shares]
+    book.write()
+    return Batch(made, [dict(error.facts) for error in allocation.shortages])
+
+
+def _allocate(book: Book, lines: list[Line], *, split: bool, partial: bool) -> Allocation:
+    allocation = _plan(book, lines, split=split, partial=partial)
+    if allocation.shortages and book.expire_overdue():
+        allocation = _plan(book, lines, split=split, partial=partial)
+    return allocation
+
+
+def _plan(book: Book, lines: list[Line], *, split: bool, partial: bool) -> Allocation:
+    allocation = Allocation(settings().allocation_strategy, split=split, partial=partial)
+    # Lines that name a location first: the others can go elsewhere.
+    for line in sorted(lines, key=lambda line: line.location is None):
+        allocation.add(line, book.places(line.product_id, line.location))
+    return allocation
+
+
+def _hold(book: Book, share: Share, owner: Owner, until: datetime) -> Hold:
+    hold = Hold(
+        id=ids.new_id(),
+        inventory_item_id=share.stock.id,
+        product_id=share.stock.product_id,
+        location=share.stock.location,
+        quantity=share.units,
+        order_id=owner.order_id,
+        customer_id=owner.customer_id,
+        status=Status.ACTIVE,
+        expires_at=until,
+        created_at=book.now,
+        updated_at=book.now,
+        notes=owner.notes,
+    )
+    book.hold(hold, Cause(reservation_id=hold.id, reference_id=hold.order_id))
+    return hold
+
+
+def _checked_ttl(ttl_seconds: int | None) -> int:
+    seconds = settings().reservation_ttl_seconds if ttl_seconds is None else ttl_seconds
+    longest = settings().reservation_max_ttl_seconds
+    if seconds > longest:
+        raise HoldTimeExceeded(f"a hold may last {longest} seconds in all", max_total_seconds=longest)
+    return seconds
+
+
+def _require_known_locations(lines: list[Line], book: Book) -> None:
+    named = {line.location for line in lines if line.location and not book.places(line.product_id, line.location)}
+    unknown = named - locations.ids_of(named).keys() if named else set()
+    if unknown:
+        raise UnknownLocation(f"no location {min(unknown)}", location=min(unknown))
+
+
+# ── Ending holds ─────────────────────────────────────────────────────────────────────────────────
+
+
+@refusals.informed
+@transactional
+def confirm(reservation_id: str, *, quantity: int | None = None, on_expired: str = REJECT) -> Hold:
+    """The units leave. With `quantity` only so many do and the rest is given back.
+
+    Again gives the same answer. A hold that has run out is refused, or with `on_expired="reacquire"`
+    taken once more if the units are still there.
+    """
+    [hold] = locked = reservations.lock([reservation_id])
+    book = Book.open_for(locked, clock.now())
+    _confirm(book, hold, quantity=quantity, on_expired=on_expired)
+    book.write()
+    return hold
+
+
+@refusals.informed
+@transactional
+def confirm_many(
+    reservation_ids: Sequence[str], *, order_id: str | None = None, on_expired: str = REJECT
+) -> list[Hold]:
+    """Confirm all of them, under `order_id` when one is given, or none."""
+    locked = reservations.lock(reservation_ids)
+    book = Book.open_for(locked, clock.now())
+    for hold in locked:
+        if order_id is not None and hold.status != Status.CONFIRMED:
+            hold.order_id = order_id
+        _confirm(book, hold, quantity=None, on_expired=on_expired)
+    book.write()
+    return locked
+
+
+def _confirm(book: Book, hold: Hold, *, quantity: int | None, on_expired: str) -> None:
+    units = hold.quantity if quantity is None else quantity
+    if hold.status == Status.CONFIRMED:
+        if units != hold.quantity:
+            raise AlreadyConfirmed(
+                f"reservation {hold.id} is confirmed with {hold.quantity} units", quantity=hold.quantity
+            )
+        return
+    if units > hold.quantity:
+        raise QuantityAboveHold(f"the reservation holds {hold.quantity} units", quantity=hold.quantity, requested=units)
+    try:
+        hold.require_live(book.now)
+    except ReservationExpired:
+        if on_expired != REACQUIRE:
+            raise
+        _reacquire(book, hold, units)
+    else:
+        _give_back_rest(book, hold, units)
+        hold.confirm(book.now, quantity=units)
+    book.item(hold.inventory_item_id).take(units, _cause(hold))
+    book.changed(hold)
+
+
+def _reacquire(book: Book, hold: Hold, units: int) -> None:
+    """Take the units of a hold that has run out once more. Overdue but not expired yet, it still has them."""
+    if hold.status == Status.ACTIVE:
+        _give_back_rest(book, hold, units)
+    else:
+        stock = book.item(hold.inventory_item_id)
+        cause = Cause(reservation_id=hold.id, reference_id=hold.order_id, reason="re-acquired after it ran out")
+        book.decide(stock, lambda: stock.hold(units, cause))
+    hold.reacquire(book.now, quantity=units)
+
+
+def _give_back_rest(book: Book, hold: Hold, units: int) -> None:
+    rest = hold.quantity - units
+    if rest:
+        cause = Cause(reservation_id=hold.id, reference_id=hold.order_id, reason="confirmed in part")
+        book.item(hold.inventory_item_id).release(rest, cause)
+
+
+@transactional
+def cancel(reservation_id: str) -> Hold:
+    """Give the units back. Again gives the same answer; a confirmed or expired hold says so."""
+    [hold] = locked = reservations.lock([reservation_id])
+    if hold.status == Status.CANCELLED:
+        return hold
+    book = Book.open_for(locked, clock.now())
+    hold.require_live(book.now)
+    book.item(hold.inventory_item_id).release(hold.quantity, _cause(hold))
+    hold.cancel(book.now)
+    book.changed(hold)
+    book.write()
+    return hold
+
+
+@transactional
+def expire_overdue(*, limit: int) -> int:
+    """Expire up to `limit` overdue holds and give their units back. Any number of these may run at once."""
+    now = clock.now()
+    overdue = reservations.lock_overdue(now, limit=limit)
+    if not overdue:
+        return 0
+    book = Book.open_for(overdue, now)
+    expired = book.expire(overdue)
+    book.write()
+    return expired
+
+
+# ── Changing live holds ──────────────────────────────────────────────────────────────────────────
+
+
+@refusals.informed
+@transactional
+def change(reservation_id: str, *, quantity: int | None = None, ttl_seconds: int | None = None) -> Hold:
+    """Resize a live hold and/or let it end `ttl_seconds` from now. One that has run out is never revived."""
+    [hold] = locked = reservations.lock([reservation_id])
+    book = Book.open_for(locked, clock.now())
+    hold.require_live(book.now)
+    if quantity is not None and quantity != hold.quantity:
+        _resize(book, hold, quantity)
+    if ttl_seconds is not None:
+        hold.extend(book.now, seconds=ttl_seconds, longest=settings().reservation_max_ttl_seconds)
+    book.changed(hold)
+    book.write()
+    return hold
+
+
+def _resize(book: Book, hold: Hold, quantity: int) -> None:
+    stock, more = book.item(hold.inventory_item_id), quantity - hold.quantity
+    cause = Cause(reservation_id=hold.id, reference_id=hold.order_id, reason=f"resized from {hold.quantity}")
+    if more > 0:
+        book.decide(stock, lambda: stock.hold(more, cause))
+    else:
+        stock.shrink(-more, cause)
+    hold.quantity, hold.updated_at = quantity, book.now
+
+
+@transactional
+def hand_over(
+    reservation_ids: Sequence[str], *, customer_id: str | None = None, order_id: str | None = None
+) -> list[Hold]:
+    """Give live holds to another customer or order without letting go of a unit; all of them or none."""
+    locked = reservations.lock(reservation_ids)
+    book = Book([], clock.now())
+    for hold in locked:
+        hold.require_live(book.now)
+        hold.customer_id = customer_id or hold.customer_id
+        hold.order_id = order_id or hold.order_id
+        hold.updated_at = book.now
+        book.changed(hold)
+    book.write()
+    return locked
+
+
+def _cause(hold: Hold) -> Cause:
+    return Cause(reservation_id=hold.id, reference_id=hold.order_id)
