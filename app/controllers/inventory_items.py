@@ -1,0 +1,249 @@
+"""Inventory: /inventory/"""
+
+from typing import Any
+
+from flask import Response
+from flask_restx import Namespace, Resource
+
+from app.controllers import preconditions
+from app.controllers.reservations import seconds_until_expiry
+from app.errors import (
+    AlreadyExists,
+    BelowReserved,
+    InsufficientStock,
+    Invalid,
+    InvalidCursor,
+    InvalidIfMatch,
+    InventoryItemNotFound,
+    ItemArchived,
+    ItemNotEmpty,
+    PageTooDeep,
+    QuantityLimit,
+    UnknownLocation,
+    VersionMismatch,
+    VersionRequired,
+)
+from app.extensions import settings
+from app.models.allocation import Line
+from app.models.stock_movements import MovementType
+from app.repositories import inventory_items as item_rows
+from app.schemas import inventory_items as shapes
+from app.schemas.stock_movements import MovementView
+from app.services import availability, explanations, inventory_items
+from app.services.stock import STOCK, item_tag
+from app.utils import clock
+from app.utils.cache import Entry
+from app.utils.openapi import call
+from app.utils.replies import Reply, cached, list_key, render
+
+ns = Namespace("inventory", description="Units on hand, promised and available")
+ITEMS, PRODUCT, SUMMARY = shapes.ItemView(many=True), shapes.ProductView(), shapes.Summary()
+LIST_ERRORS = [InvalidCursor, PageTooDeep]
+
+
+def item_list(filters: item_rows.Filters, sort: str, asked: Any, message: str) -> Response:
+    """A page of items, cached until the next change, the next expiry or a few seconds."""
+
+    def fill() -> Entry:
+        now = clock.now()
+        page = item_rows.page(filters, sort, asked, now)
+        return Entry(render(ITEMS, page.rows, message=message, meta=page.meta), seconds=seconds_until_expiry(now))
+
+    return cached(list_key(), STOCK, fill, seconds=settings().list_cache_seconds)
+
+
+def _item(product_id: str, location: str, message: str) -> Reply:
+    row = item_rows.get(product_id, location, clock.now())
+    return Reply(row, message, etag=str(row.version))
+
+
+@ns.route("/")
+class Inventory(Resource):
+    @call(ns, query=shapes.ItemQuery(), returns=shapes.ItemView(), many=True, errors=LIST_ERRORS)
+    def get(self, query: dict[str, Any]) -> Response:
+        """List inventory items, one per product and location"""
+        asked, sort = query.pop("asked"), query.pop("sort")
+        query["product_id"] = tuple(sorted(query.get("product_id", ())))
+        return item_list(item_rows.Filters(**query), sort, asked, "Inventory")
+
+    @call(
+        ns, body=shapes.ItemNew(), returns=shapes.ItemView(), status=201,
+        errors=[AlreadyExists, UnknownLocation],
+    )  # fmt: skip
+    def post(self, body: dict[str, Any]) -> Reply:
+        """Create an inventory item; its opening stock is an inbound movement"""
+        inventory_items.run(inventory_items.Create(**body))
+        reply = _item(body["product_id"], body["location"], "Inventory item created")
+        reply.headers["Location"] = f"/api/v1/inventory/{body['product_id']}?location={body['location']}"
+        return reply
+
+
+@ns.route("/<code:product_id>")
+class InventoryOfProduct(Resource):
+    @call(
+        ns,
+        query=shapes.ProductQuery(),
+        returns=shapes.ProductView(),
+        headers={"If-None-Match": "answers 304 while the version is the same"},
+        errors=[InventoryItemNotFound],
+    )
+    def get(self, product_id: str, query: dict[str, Any]) -> Response | Reply:
+        """Show a product's stock, now or as of a moment"""
+        location = query.get("location")
+        if "as_of" in query:
+            past = explanations.as_of(product_id, location, query["as_of"])
+            return Reply(shapes.PastProductView().dump(past), "Inventory as of then")
+
+        def fill() -> Entry:
+            seen = explanations.snapshot(product_id, location)
+            body = render(PRODUCT, seen.view, message="Inventory")
+            return Entry(body, seen.etag, seen.settled, seen.seconds)
+
+        key = f"product:{product_id}:{location or ''}"
+        return cached(key, item_tag(product_id), fill, seconds=settings().cache_default_timeout)
+
+    @call(
+        ns,
+        body=shapes.ItemChange(),
+        returns=shapes.ItemView(),
+        headers={"If-Match": "the version the change was decided on"},
+        errors=[
+            InventoryItemNotFound,
+            VersionRequired,
+            VersionMismatch,
+            InvalidIfMatch,
+            BelowReserved,
+            ItemArchived,
+            Invalid,
+        ],
+    )
+    def put(self, product_id: str, body: dict[str, Any]) -> Reply:
+        """Set counted quantity and stock levels; a quantity needs If-Match or expected_quantity"""
+        inventory_items.run(change_of(product_id, body, preconditions.versions()))
+        return _item(product_id, body["location"], "Inventory item changed")
+
+    @call(
+        ns,
+        query=shapes.ArchiveQuery(),
+        returns=shapes.ItemView(),
+        errors=[InventoryItemNotFound, ItemNotEmpty, ItemArchived],
+    )
+    def delete(self, product_id: str, query: dict[str, Any]) -> Reply:
+        """Archive an item that has neither stock nor live reservations"""
+        inventory_items.run(inventory_items.Archive(product_id=product_id, location=query["location"]))
+        return _item(product_id, query["location"], "Inventory item archived")
+
+
+def change_of(product_id: str, body: dict[str, Any], versions: frozenset[int] | None) -> inventory_items.Change:
+    absolute = ("quantity", "minimum_stock_level", "maximum_stock_level")
+    return inventory_items.Change(
+        product_id=product_id,
+        location=body["location"],
+        values={name: body[name] for name in absolute if name in body},
+        expected_quantity=body.get("expected_quantity"),
+        versions=versions,
+        reason=body.get("reason"),
+    )
+
+
+@ns.route("/<code:product_id>/adjust")
+class InventoryAdjust(Resource):
+    @call(
+        ns,
+        body=shapes.ItemAdjust(),
+        returns=MovementView(),
+        message="Stock adjusted",
+        errors=[InventoryItemNotFound, InsufficientStock, QuantityLimit, ItemArchived],
+    )
+    def post(self, product_id: str, body: dict[str, Any]) -> Any:
+        """Change stock by a signed number of units, never below what is reserved"""
+        kind = MovementType(body.pop("movement_type"))
+        return inventory_items.run(inventory_items.Adjust(product_id=product_id, movement_type=kind, **body))
+
+
+@ns.route("/<code:product_id>/transfer")
+class InventoryTransfer(Resource):
+    @call(
+        ns,
+        body=shapes.ItemTransfer(),
+        returns=MovementView(),
+        many=True,
+        message="Stock transferred",
+        errors=[InventoryItemNotFound, InsufficientStock, QuantityLimit, ItemArchived, UnknownLocation],
+    )
+    def post(self, product_id: str, body: dict[str, Any]) -> list[Any]:
+        """Move available units to another location: both movements, out first"""
+        return inventory_items.transfer(
+            product_id,
+            source=body["from_location"],
+            target=body["to_location"],
+            quantity=body["quantity"],
+            reason=body["reason"],
+        )
+
+
+@ns.route("/availability")
+class Availability(Resource):
+    @call(ns, body=shapes.AvailabilityAsked(), returns=shapes.AvailabilityOverall(), message="Availability")
+    def post(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Whether each line of a basket, and all of it, could be promised now"""
+        lines = [Line(item["product_id"], item["quantity"], item["location"]) for item in body["items"]]
+        answers = availability.check(lines)
+        return {"available": all(answer["available"] for answer in answers), "items": answers}
+
+
+@ns.route("/<code:product_id>/availability")
+class AvailabilityOfProduct(Resource):
+    @call(
+        ns, query=shapes.AvailabilityQuery(), returns=shapes.AvailabilityView(), message="Availability",
+        errors=[InventoryItemNotFound],
+    )  # fmt: skip
+    def get(self, product_id: str, query: dict[str, Any]) -> dict[str, Any]:
+        """Whether so many units could be promised now"""
+        location = query.get("location")
+        if not item_rows.find(product_id, location, clock.now()):
+            raise item_rows.not_found(product_id, location)
+        return availability.check([Line(product_id, query["quantity"], location)])[0]
+
+
+@ns.route("/<code:product_id>/explain")
+class InventoryExplanation(Resource):
+    @call(
+        ns, query=shapes.PlaceQuery(), returns=shapes.Explanation(), message="Explanation",
+        errors=[InventoryItemNotFound],
+    )  # fmt: skip
+    def get(self, product_id: str, query: dict[str, Any]) -> dict[str, Any]:
+        """Why the number is what it is: on hand, who holds what until when, the last movements"""
+        return explanations.explain(product_id, query.get("location"))
+
+
+@ns.route("/low-stock")
+class LowStock(Resource):
+    @call(ns, query=shapes.LowStockQuery(), returns=shapes.ItemView(), many=True, errors=LIST_ERRORS)
+    def get(self, query: dict[str, Any]) -> Response:
+        """Items whose available units are at or below their minimum"""
+        filters = item_rows.Filters(location=query.get("location"), low_stock=True)
+        return item_list(filters, "product_id", query["asked"], "Low stock")
+
+
+@ns.route("/search")
+class InventorySearch(Resource):
+    @call(ns, query=shapes.SearchQuery(), returns=shapes.ItemView(), many=True, errors=LIST_ERRORS)
+    def get(self, query: dict[str, Any]) -> Response:
+        """Items whose code contains these characters"""
+        filters = item_rows.Filters(location=query.get("location"), q=query["q"])
+        return item_list(filters, "product_id", query["asked"], "Search results")
+
+
+@ns.route("/summary")
+class InventorySummary(Resource):
+    @call(ns, query=shapes.PlaceQuery(), returns=shapes.Summary())
+    def get(self, query: dict[str, Any]) -> Response:
+        """Totals over all items and per location"""
+
+        def fill() -> Entry:
+            now = clock.now()
+            totals = explanations.totals(query.get("location"), now)
+            return Entry(render(SUMMARY, totals, message="Summary"), seconds=seconds_until_expiry(now))
+
+        return cached(list_key(), STOCK, fill, seconds=settings().list_cache_seconds)
