@@ -1,0 +1,78 @@
+"""The sweep that gives back what overdue holds occupy: one function, called by the worker and by the embedded thread.
+
+It is housekeeping. Reads already count overdue holds as gone and buyers expire them on demand.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from flask import Flask, current_app
+
+from app.extensions import cache, settings
+from app.services import reservations
+from app.services.health import SWEEP
+from app.utils import clock, context, ids, metrics
+
+log = logging.getLogger(__name__)
+ACTOR = "expiry"
+# A sweep stops for breath after this long and is called again, so that a job is never endless.
+LONGEST_SECONDS = 30.0
+
+
+def sweep(request_id: str | None = None) -> int:
+    """Expire everything overdue, batch by batch. Safe to run any number of times at once."""
+    started, total, batch = time.monotonic(), 0, settings().expiry_batch_size
+    with context.acting_as(ACTOR, request_id or ids.new_id()):
+        while time.monotonic() - started < LONGEST_SECONDS:
+            expired = reservations.expire_overdue(limit=batch)
+            total += expired
+            if expired < batch:
+                break
+        _report(total, time.monotonic() - started)
+    return total
+
+
+def _report(expired: int, seconds: float) -> None:
+    metrics.SWEEPS.inc()
+    metrics.SWEPT.inc(expired)
+    beat = {"at": clock.now().isoformat(), "expired": expired, "seconds": round(seconds, 4)}
+    cache().remember_beat(SWEEP, beat)
+    if expired:
+        log.info("swept", extra={"expired": expired, "seconds": beat["seconds"]})
+
+
+class BackgroundSweep:
+    """The embedded mode's worker: a daemon thread of the serving process. Start it after any fork."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app, self._stop = app, threading.Event()
+        self._thread = threading.Thread(target=self._run, name="expiry", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        with self._app.app_context():
+            every = settings().expiry_interval_seconds
+        while not self._stop.is_set():
+            with self._app.app_context():
+                try:
+                    sweep()
+                except Exception:  # whatever it was, the next round tries again
+                    log.exception("the sweep failed")
+            self._stop.wait(every)
+
+
+def init_app(app: Flask) -> None:
+    app.extensions["background_sweep"] = BackgroundSweep(app)
+
+
+def start_background_sweep() -> None:
+    current_app.extensions["background_sweep"].start()

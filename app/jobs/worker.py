@@ -1,0 +1,134 @@
+"""The worker process: runs queued sweeps, and rings the bell for them with a leader-leased tick.
+
+Any number of workers may run. One of their tickers holds the lease and puts a sweep in the queue every period;
+a job that finds no worker within the period is dropped, so nothing piles up. Redis only wakes the sweep: the
+work is in the database, and while Redis is away each ticker sweeps by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+import redis
+from flask import Flask, current_app
+from prometheus_client import start_http_server
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+from rq import Queue, SimpleWorker
+from rq.job import Job
+
+from app.extensions import settings
+from app.jobs import expiry
+from app.utils import context, ids
+
+log = logging.getLogger(__name__)
+QUEUE = "expiry"
+LEASE_KEY = "inventory:expiry:leader"
+# Only the holder may prolong its lease; anybody may take a free one.
+TAKE_LEASE = """
+local holder = redis.call('get', KEYS[1])
+if not holder then
+    return redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2], 'NX') and 1 or 0
+end
+if holder == ARGV[1] then
+    redis.call('pexpire', KEYS[1], ARGV[2])
+    return 1
+end
+return 0
+"""
+
+
+class AppWorker(SimpleWorker):
+    """Jobs run as requests do: inside the application, with its session and settings."""
+
+    app: Flask
+
+    def perform_job(self, job: Job, queue: Queue) -> bool:
+        with self.app.app_context():
+            return bool(super().perform_job(job, queue))
+
+
+def sweep_job(request_id: str) -> int:
+    """What the queue carries: the id under which the sweep is logged and written to the ledger."""
+    return expiry.sweep(request_id)
+
+
+class Ticker:
+    """Puts one sweep per period into the queue, if this process is the leader."""
+
+    def __init__(self, app: Flask, connection: redis.Redis, *, every: float) -> None:
+        self._app, self._every, self._me = app, every, ids.new_id()
+        self._queue = Queue(QUEUE, connection=connection, serializer="json")
+        self._take_lease = connection.register_script(TAKE_LEASE)
+        self._stop = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="ticker", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def tick(self) -> None:
+        """One round: as leader enqueue a sweep; without Redis sweep right here."""
+        try:
+            if self._take_lease(keys=[LEASE_KEY], args=[self._me, int(self._every * 3000)]):
+                lives = max(1, round(self._every))
+                self._queue.enqueue(sweep_job, ids.new_id(), ttl=lives, result_ttl=0, failure_ttl=3600)
+        except (redis.exceptions.RedisError, OSError):
+            log.warning("Redis does not answer; sweeping without the queue")
+            with self._app.app_context():
+                expiry.sweep()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.tick()
+            except Exception:  # whatever it was, the next round tries again
+                log.exception("the tick failed")
+            self._stop.wait(self._every)
+
+
+def run(*, burst: bool = False) -> None:
+    """Work until told to stop. A lost Redis is waited for; rq's own worker would give up."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    AppWorker.app = app
+    connection = connect()
+    ticker = Ticker(app, connect(), every=settings().expiry_interval_seconds)
+    if not burst:
+        ticker.start()
+    while True:
+        try:
+            finished = _work(connection, burst=burst)
+        except (redis.exceptions.RedisError, OSError) as error:
+            log.warning("the worker lost Redis: %s", error)
+            finished = False
+        if finished:
+            break
+        time.sleep(1)
+    ticker.stop()
+
+
+def _work(connection: redis.Redis, *, burst: bool) -> bool:
+    """Run jobs until asked to stop; True when it was asked to, False when rq gave up by itself."""
+    context.enter(actor="worker", request_id=None)
+    worker = AppWorker([QUEUE], connection=connection, serializer="json", worker_ttl=30, maintenance_interval=30)
+    worker.work(burst=burst, logging_level=logging.getLevelName(log.getEffectiveLevel()))
+    return burst or bool(getattr(worker, "_stop_requested", False))
+
+
+def serve_metrics(port: int) -> None:
+    """This process's figures for Prometheus; the web processes cannot speak for another container."""
+    start_http_server(port)
+
+
+def connect() -> redis.Redis:
+    """A client of its own: a worker waits in Redis for jobs, which the cache's short timeouts would cut off."""
+    options: dict[str, Any] = {
+        "socket_connect_timeout": 2,
+        "socket_timeout": 40,
+        "retry": Retry(ConstantBackoff(0.5), 2),
+    }
+    return redis.Redis.from_url(str(settings().redis_url), **options)

@@ -1,0 +1,94 @@
+"""Serve the application: `python run.py`, in development and production alike.
+
+One command for both keeps what people try at home the thing that runs in the platform.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+
+# Counters are kept in files that all processes of one server share; the client reads this when it is imported.
+if __name__ == "__main__" and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="inventory-metrics-")
+
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from prometheus_client import multiprocess
+
+from app import create_app
+from app.extensions import db
+from app.jobs import expiry
+from config import Config, ConfigurationError
+
+
+class Server(BaseApplication):
+    """Gunicorn with settings from `Config` instead of a file."""
+
+    def __init__(self, app: Flask, config: Config) -> None:
+        self.app, self.settings = app, config
+        super().__init__()
+
+    def load_config(self) -> None:
+        for name, value in self._options().items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self.app
+
+    def _options(self) -> dict[str, Any]:
+        embedded = self.settings.is_sqlite and self.settings.redis_url is None
+        return {
+            "bind": f"{self.settings.host}:{self.settings.port}",
+            "worker_class": "gthread",
+            # The embedded sweep and cache live in the serving process, so there is one.
+            "workers": 1 if embedded else self.settings.web_processes,
+            "threads": self.settings.web_threads,
+            "graceful_timeout": 30,
+            "timeout": 60,
+            "keepalive": 15,
+            "limit_request_line": 8190,
+            "preload_app": True,
+            "control_socket_disable": True,
+            "loglevel": "warning",
+            "when_ready": self._announce,
+            "post_fork": self._after_fork,
+            "child_exit": _forget_metrics,
+        }
+
+    def _after_fork(self, _arbiter: Any, _worker: Any) -> None:
+        with self.app.app_context():
+            # A connection made before the fork must not be used by two processes.
+            db.engine.dispose(close=False)
+            if self.settings.redis_url is None:
+                expiry.start_background_sweep()
+
+    def _announce(self, _arbiter: Any) -> None:
+        host = "127.0.0.1" if self.settings.host in {"0.0.0.0", "::"} else self.settings.host
+        base = f"http://{host}:{self.settings.port}/api/v1"
+        print(
+            f"\n  Inventory service on {base}\n"
+            f"    docs    {base}/docs/\n"
+            f"    health  {base}/health/\n"
+            f"    try     curl '{base}/inventory/?per_page=3'\n",
+            flush=True,
+        )
+
+
+def _forget_metrics(_arbiter: Any, worker: Any) -> None:
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def main() -> None:
+    try:
+        config = Config.from_env()
+    except ConfigurationError as error:
+        sys.exit(f"cannot start: {error}")
+    Server(create_app(config), config).run()
+
+
+if __name__ == "__main__":
+    main()
