@@ -17,12 +17,22 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 from prometheus_client import multiprocess
 
 from app import create_app
 from app.extensions import db
 from app.jobs import expiry
+from app.utils import logs
 from config import Config, ConfigurationError
+
+
+class JsonLogger(Logger):
+    """Gunicorn's own words in the same JSON lines as ours."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers[:] = [logs.handler()]
 
 
 class Server(BaseApplication):
@@ -54,6 +64,7 @@ class Server(BaseApplication):
             "preload_app": True,
             "control_socket_disable": True,
             "loglevel": "warning",
+            "logger_class": JsonLogger,
             "when_ready": self._announce,
             "post_fork": self._after_fork,
             "child_exit": _forget_metrics,

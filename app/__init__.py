@@ -15,7 +15,7 @@ def create_app(config: Config | None = None) -> Flask:
     config = config or Config.from_env()
     app = Flask(__name__)
     app.config.from_mapping(config.for_flask())
-    logs.init_app(app, config)
+    logs.init(config)
     extensions.init_app(app, config)
     controllers.init_app(app)
     cli.init_app(app)

@@ -101,8 +101,18 @@ def app(backend: str, request: pytest.FixtureRequest) -> Iterator[Flask]:
         db.session.remove()
 
 
+class Client(FlaskClient):
+    """Ends the session with each request, as a server does; the test's own context would keep its snapshot."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        answer = super().open(*args, **kwargs)
+        db.session.remove()
+        return answer
+
+
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
+    app.test_client_class = Client
     return app.test_client()
 
 

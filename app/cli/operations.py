@@ -84,9 +84,7 @@ def stats(as_json: bool) -> None:
     """What is in stock, promised, overdue and asked for in vain."""
     now = clock.now()
     totals = explanations.totals(None, now)
-    holds = {
-        status: {"reservations": count, "units": int(units)} for status, count, units in reservations.count_by_status()
-    }
+    holds = {status: {"reservations": count, "units": units} for status, count, units in reservations.count_by_status()}
     denied = [dict(row._mapping) for row in denied_demand.since(now - explanations.DENIED_WINDOW)]
     figures = totals | {
         "reservations": holds,

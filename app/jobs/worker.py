@@ -115,7 +115,7 @@ def _work(connection: redis.Redis, *, burst: bool) -> bool:
     """Run jobs until asked to stop; True when it was asked to, False when rq gave up by itself."""
     context.enter(actor="worker", request_id=None)
     worker = AppWorker([QUEUE], connection=connection, serializer="json", worker_ttl=30, maintenance_interval=30)
-    worker.work(burst=burst, logging_level=logging.getLevelName(log.getEffectiveLevel()))
+    worker.work(burst=burst, logging_level="WARNING")
     return burst or bool(getattr(worker, "_stop_requested", False))
 
 

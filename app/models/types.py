@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, String
+from sqlalchemy import BigInteger, Cast, DateTime, Dialect, Integer, String, cast, func
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -15,6 +15,11 @@ def byte_string(length: int) -> String:
     return String(length).with_variant(
         mysql.VARCHAR(length, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
     )
+
+
+def total(values: Any) -> Cast[int]:
+    """The sum as a whole number, 0 of nothing: MySQL and MariaDB would make it a decimal."""
+    return cast(func.coalesce(func.sum(values), 0), BigInteger)
 
 
 class UTCDateTime(TypeDecorator[datetime]):

@@ -11,6 +11,7 @@ from app.extensions import db
 from app.models.inventory_items import InventoryItem
 from app.models.reservations import Reservation, Status
 from app.models.stock_movements import MovementType, StockMovement
+from app.models.types import total
 
 items, holds, rows = InventoryItem.__table__.c, Reservation.__table__.c, StockMovement.__table__.c
 
@@ -38,8 +39,8 @@ def counters(connection: Connection, first: int, last: int) -> Sequence[Row[Any]
     ledger = (
         select(
             rows.inventory_item_id,
-            func.sum(rows.quantity_change).label("quantity"),
-            func.sum(rows.reserved_change).label("reserved"),
+            total(rows.quantity_change).label("quantity"),
+            total(rows.reserved_change).label("reserved"),
             func.max(rows.sequence).label("sequence"),
             func.count().label("count"),
         )
@@ -48,7 +49,7 @@ def counters(connection: Connection, first: int, last: int) -> Sequence[Row[Any]
         .subquery()
     )
     active = (
-        select(holds.inventory_item_id, func.sum(holds.quantity).label("units"))
+        select(holds.inventory_item_id, total(holds.quantity).label("units"))
         .where(holds.inventory_item_id.between(first, last), holds.status == Status.ACTIVE)
         .group_by(holds.inventory_item_id)
         .subquery()
@@ -153,10 +154,10 @@ def _movements_of(first: int, last: int) -> Select[Any]:
     return (
         select(
             rows.reservation_id,
-            func.sum(case((outbound, 1), else_=0)).label("outbound"),
-            func.sum(case((outbound, rows.quantity_change), else_=0)).label("outbound_units"),
-            func.sum(case((ends, 1), else_=0)).label("ends"),
-            func.sum(rows.reserved_change).label("reserved"),
+            total(case((outbound, 1), else_=0)).label("outbound"),
+            total(case((outbound, rows.quantity_change), else_=0)).label("outbound_units"),
+            total(case((ends, 1), else_=0)).label("ends"),
+            total(rows.reserved_change).label("reserved"),
         )
         .where(rows.inventory_item_id.between(first, last), rows.reservation_id.isnot(None))
         .group_by(rows.reservation_id)

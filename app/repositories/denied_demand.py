@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, Row, and_, func, insert, select, update
+from sqlalchemy import CursorResult, Row, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.extensions import db
 from app.models.denied_demand import DeniedDemand
+from app.models.types import total
 
 columns = DeniedDemand.__table__.c
 
@@ -32,12 +33,12 @@ def since(moment: datetime, *, product_id: str | None = None) -> Sequence[Row[An
     statement = select(
         columns.product_id,
         columns.location,
-        func.sum(columns.refusals).label("refusals"),
-        func.sum(columns.units).label("units"),
+        total(columns.refusals).label("refusals"),
+        total(columns.units).label("units"),
     ).where(columns.hour >= moment)
     if product_id is not None:
         statement = statement.where(columns.product_id == product_id)
-    units = func.sum(columns.units)
+    units = total(columns.units)
     return db.session.execute(
         statement.group_by(columns.product_id, columns.location).order_by(units.desc()).limit(100)
     ).all()

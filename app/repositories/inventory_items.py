@@ -16,6 +16,7 @@ from app.models.inventory_items import InventoryItem
 from app.models.locations import Location
 from app.models.reservations import Reservation, Status
 from app.models.stock import Movement, Stock
+from app.models.types import total
 from app.repositories import pages
 from app.utils.paging import PageRequest
 
@@ -176,11 +177,11 @@ def summary(location: str | None, now: datetime) -> Sequence[Row[Any]]:
     statement = select(
         rows.c.location,
         func.count().label("items"),
-        func.sum(rows.c.quantity).label("quantity"),
-        func.sum(rows.c.reserved_quantity).label("reserved_quantity"),
-        func.sum(rows.c.available_quantity).label("available_quantity"),
-        func.sum(case((rows.c.available_quantity <= rows.c.minimum_stock_level, 1), else_=0)).label("low_stock"),
-        func.sum(case((rows.c.available_quantity == 0, 1), else_=0)).label("out_of_stock"),
+        total(rows.c.quantity).label("quantity"),
+        total(rows.c.reserved_quantity).label("reserved_quantity"),
+        total(rows.c.available_quantity).label("available_quantity"),
+        total(case((rows.c.available_quantity <= rows.c.minimum_stock_level, 1), else_=0)).label("low_stock"),
+        total(case((rows.c.available_quantity == 0, 1), else_=0)).label("out_of_stock"),
     )
     return db.session.execute(statement.group_by(rows.c.location).order_by(rows.c.location)).all()
 
@@ -207,7 +208,7 @@ class _Seen:
     def __init__(self, now: datetime) -> None:
         holds = Reservation.__table__.c
         self._lapsed = (
-            select(holds.inventory_item_id, func.sum(holds.quantity).label("units"))
+            select(holds.inventory_item_id, total(holds.quantity).label("units"))
             .where(holds.status == Status.ACTIVE, holds.expires_at <= now)
             .group_by(holds.inventory_item_id)
             .subquery("lapsed")

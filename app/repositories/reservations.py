@@ -15,6 +15,7 @@ from app.extensions import db
 from app.models.inventory_items import InventoryItem
 from app.models.locations import Location
 from app.models.reservations import Hold, Reservation, Status
+from app.models.types import total
 from app.repositories import pages
 from app.utils.paging import PageRequest
 
@@ -145,8 +146,8 @@ def next_release(item_ids: Collection[int], now: datetime) -> tuple[datetime | N
     soonest = db.session.execute(select(func.min(holds.expires_at)).where(*_live(item_ids, now))).scalar()
     if soonest is None:
         return None, 0
-    then = select(func.sum(holds.quantity)).where(*_live(item_ids, now), holds.expires_at == soonest)
-    return soonest, int(db.session.execute(then).scalar() or 0)
+    then = select(total(holds.quantity)).where(*_live(item_ids, now), holds.expires_at == soonest)
+    return soonest, db.session.execute(then).scalar_one()
 
 
 def next_expiry(now: datetime) -> datetime | None:
@@ -162,7 +163,7 @@ def oldest_overdue(now: datetime) -> datetime | None:
 
 
 def count_by_status() -> Sequence[Any]:
-    statement = select(holds.status, func.count(), func.sum(holds.quantity)).group_by(holds.status)
+    statement = select(holds.status, func.count(), total(holds.quantity)).group_by(holds.status)
     return db.session.execute(statement).all()
 
 

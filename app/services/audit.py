@@ -102,8 +102,8 @@ def repair(finding: Finding, *, dry_run: bool = False) -> dict[str, Any] | None:
     counted, ledger = f"{row.quantity}/{row.reserved_quantity}", f"{row.ledger_quantity}/{row.ledger_reserved}"
     reason = f"audit: counters said {counted}, ledger {ledger}, holds {row.held}"
     movement = Movement(
-        row.id, row.ledger_sequence + 1, MovementType.ADJUSTMENT, 0, int(row.held - row.ledger_reserved),
-        int(row.ledger_quantity), int(row.held), Cause(reason=reason),
+        row.id, row.ledger_sequence + 1, MovementType.ADJUSTMENT, 0, row.held - row.ledger_reserved,
+        row.ledger_quantity, row.held, Cause(reason=reason),
     )  # fmt: skip
     if not dry_run:
         inventory_items.overwrite(stock, movement, now)

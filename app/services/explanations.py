@@ -130,9 +130,6 @@ def _in_words(totals: dict[str, Any], holds: list[Hold], lapsed: int, denied: Se
 
 def totals(location: str | None, now: datetime) -> dict[str, Any]:
     """Over all open items: units, products, how many are low or out, in all and per location."""
-    places = [
-        dict(row._mapping) | {name: int(row._mapping[name] or 0) for name in SUMMED}
-        for row in inventory_items.summary(location, now)
-    ]
-    sums = {name: sum(place[name] for place in places) for name in SUMMED}
+    places = inventory_items.summary(location, now)
+    sums = {name: sum(getattr(place, name) for place in places) for name in SUMMED}
     return sums | {"products": inventory_items.count_products(location), "locations": places}

@@ -76,7 +76,8 @@ class Cache(Protocol):
     def ping(self) -> None:
         """Raises when the cache does not answer."""
 
-    def clear(self) -> None: ...
+    def clear(self) -> None:
+        """Forget every entry, as when nothing in the database is as it was."""
 
 
 class NoCache:
@@ -192,7 +193,9 @@ class RedisCache:
         self._redis.ping()
 
     def clear(self) -> None:
-        self._redis.flushdb()
+        keys = [key for key in self._redis.scan_iter(f"{PREFIX}*") if not key.startswith(f"{PREFIX}beat:".encode())]
+        if keys:
+            self._redis.unlink(*keys)
 
     def _ask(self, key: str, tag: str) -> tuple[bool, str, Entry | None]:
         """Whether Redis answered, the tag's token to fill under, and the entry when it is still true."""

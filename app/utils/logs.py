@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 
-from flask import Flask
 from pythonjsonlogger.json import JsonFormatter
 
 from app.utils import context
 from config import Config
+
+# Ours, and those of the libraries that have something to say to whoever runs the service.
+LOGGERS = {"app": None, "rq": "WARNING", "gunicorn.error": "WARNING", "alembic": "WARNING"}
 
 
 class _Context(logging.Filter):
@@ -19,17 +21,23 @@ class _Context(logging.Filter):
         return True
 
 
-def init_app(app: Flask, config: Config) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(_Context())
-    handler.setFormatter(
+def init(config: Config) -> None:
+    for name, level in LOGGERS.items():
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [handler()]
+        logger.setLevel(level or config.log_level)
+        logger.propagate = config.env == "testing"
+
+
+def handler() -> logging.Handler:
+    lines = logging.StreamHandler(sys.stderr)
+    lines.addFilter(_Context())
+    lines.setFormatter(
         JsonFormatter(
-            "{asctime}{levelname}{name}{message}{request_id}{actor}",
+            "{levelname}{name}{message}{request_id}{actor}",
             style="{",
-            rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+            rename_fields={"levelname": "level", "name": "logger", "timestamp": "time"},
+            timestamp=True,
         )
     )
-    root = logging.getLogger("app")
-    root.handlers[:] = [handler]
-    root.setLevel(config.log_level)
-    root.propagate = config.env == "testing"
+    return lines
