@@ -96,6 +96,7 @@ class Config:
             # Definitions that are only reached through a $ref would otherwise be left out of the page.
             "RESTX_INCLUDE_ALL_MODELS": True,
             "RESTX_MASK_SWAGGER": False,
+            "SWAGGER_UI_DOC_EXPANSION": "list",
             "ERROR_INCLUDE_MESSAGE": False,
         }
 

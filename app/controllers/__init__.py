@@ -5,7 +5,9 @@ from werkzeug.wrappers import Response
 
 from app.controllers import (
     audit,
+    availability,
     bulk,
+    explanations,
     health,
     inventory_items,
     locations,
@@ -20,6 +22,8 @@ DOCS = f"{BASE}/docs/"
 
 NAMESPACES = [
     (inventory_items.ns, "/inventory"),
+    (availability.ns, "/inventory"),
+    (explanations.ns, "/inventory"),
     (bulk.ns, "/inventory"),
     (stock_movements.of_product, "/inventory"),
     (stock_movements.ns, "/movements"),

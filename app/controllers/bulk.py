@@ -8,7 +8,7 @@ from marshmallow import Schema, fields, validate
 from app.controllers.inventory_items import change_of
 from app.errors import DomainError, ValidationFailed
 from app.models.stock_movements import MovementType
-from app.schemas import inventory_items as shapes
+from app.schemas import bulk as shapes
 from app.services import inventory_items
 from app.services.inventory_items import Adjust, Archive, BulkRefused, Create, Operation, Outcome
 from app.utils import problems

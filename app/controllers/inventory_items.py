@@ -6,7 +6,6 @@ from flask import Response
 from flask_restx import Namespace, Resource
 
 from app.controllers import preconditions
-from app.controllers.reservations import seconds_until_expiry
 from app.errors import (
     AlreadyExists,
     BelowReserved,
@@ -24,12 +23,13 @@ from app.errors import (
     VersionRequired,
 )
 from app.extensions import settings
-from app.models.allocation import Line
 from app.models.stock_movements import MovementType
 from app.repositories import inventory_items as item_rows
+from app.repositories.reservations import seconds_to_next_expiry
+from app.schemas import explanations as views
 from app.schemas import inventory_items as shapes
 from app.schemas.stock_movements import MovementView
-from app.services import availability, explanations, inventory_items
+from app.services import explanations, inventory_items
 from app.services.stock import STOCK, item_tag
 from app.utils import clock
 from app.utils.cache import Entry
@@ -37,7 +37,7 @@ from app.utils.openapi import call
 from app.utils.replies import Reply, cached, list_key, render
 
 ns = Namespace("inventory", description="Units on hand, promised and available")
-ITEMS, PRODUCT, SUMMARY = shapes.ItemView(many=True), shapes.ProductView(), shapes.Summary()
+ITEMS, PRODUCT = shapes.ItemView(many=True), views.ProductView()
 LIST_ERRORS = [InvalidCursor, PageTooDeep]
 
 
@@ -47,7 +47,7 @@ def item_list(filters: item_rows.Filters, sort: str, asked: Any, message: str) -
     def fill() -> Entry:
         now = clock.now()
         page = item_rows.page(filters, sort, asked, now)
-        return Entry(render(ITEMS, page.rows, message=message, meta=page.meta), seconds=seconds_until_expiry(now))
+        return Entry(render(ITEMS, page.rows, message=message, meta=page.meta), seconds=seconds_to_next_expiry(now))
 
     return cached(list_key(), STOCK, fill, seconds=settings().list_cache_seconds)
 
@@ -82,8 +82,8 @@ class Inventory(Resource):
 class InventoryOfProduct(Resource):
     @call(
         ns,
-        query=shapes.ProductQuery(),
-        returns=shapes.ProductView(),
+        query=views.ProductQuery(),
+        returns=views.ProductView(),
         headers={"If-None-Match": "answers 304 while the version is the same"},
         errors=[InventoryItemNotFound],
     )
@@ -92,14 +92,15 @@ class InventoryOfProduct(Resource):
         location = query.get("location")
         if "as_of" in query:
             past = explanations.as_of(product_id, location, query["as_of"])
-            return Reply(shapes.PastProductView().dump(past), "Inventory as of then")
+            return Reply(views.PastProductView().dump(past), "Inventory as of then")
 
         def fill() -> Entry:
             seen = explanations.snapshot(product_id, location)
             body = render(PRODUCT, seen.view, message="Inventory")
             return Entry(body, seen.etag, seen.settled, seen.seconds)
 
-        key = f"product:{product_id}:{location or ''}"
+        # No code contains the sign between the two, so no two of these keys are alike.
+        key = f"stock:{product_id}@{location or ''}"
         return cached(key, item_tag(product_id), fill, seconds=settings().cache_default_timeout)
 
     @call(
@@ -182,41 +183,6 @@ class InventoryTransfer(Resource):
         )
 
 
-@ns.route("/availability")
-class Availability(Resource):
-    @call(ns, body=shapes.AvailabilityAsked(), returns=shapes.AvailabilityOverall(), message="Availability")
-    def post(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Whether each line of a basket, and all of it, could be promised now"""
-        lines = [Line(item["product_id"], item["quantity"], item["location"]) for item in body["items"]]
-        answers = availability.check(lines)
-        return {"available": all(answer["available"] for answer in answers), "items": answers}
-
-
-@ns.route("/<code:product_id>/availability")
-class AvailabilityOfProduct(Resource):
-    @call(
-        ns, query=shapes.AvailabilityQuery(), returns=shapes.AvailabilityView(), message="Availability",
-        errors=[InventoryItemNotFound],
-    )  # fmt: skip
-    def get(self, product_id: str, query: dict[str, Any]) -> dict[str, Any]:
-        """Whether so many units could be promised now"""
-        location = query.get("location")
-        if not item_rows.find(product_id, location, clock.now()):
-            raise item_rows.not_found(product_id, location)
-        return availability.check([Line(product_id, query["quantity"], location)])[0]
-
-
-@ns.route("/<code:product_id>/explain")
-class InventoryExplanation(Resource):
-    @call(
-        ns, query=shapes.PlaceQuery(), returns=shapes.Explanation(), message="Explanation",
-        errors=[InventoryItemNotFound],
-    )  # fmt: skip
-    def get(self, product_id: str, query: dict[str, Any]) -> dict[str, Any]:
-        """Why the number is what it is: on hand, who holds what until when, the last movements"""
-        return explanations.explain(product_id, query.get("location"))
-
-
 @ns.route("/low-stock")
 class LowStock(Resource):
     @call(ns, query=shapes.LowStockQuery(), returns=shapes.ItemView(), many=True, errors=LIST_ERRORS)
@@ -233,17 +199,3 @@ class InventorySearch(Resource):
         """Items whose code contains these characters"""
         filters = item_rows.Filters(location=query.get("location"), q=query["q"])
         return item_list(filters, "product_id", query["asked"], "Search results")
-
-
-@ns.route("/summary")
-class InventorySummary(Resource):
-    @call(ns, query=shapes.PlaceQuery(), returns=shapes.Summary())
-    def get(self, query: dict[str, Any]) -> Response:
-        """Totals over all items and per location"""
-
-        def fill() -> Entry:
-            now = clock.now()
-            totals = explanations.totals(query.get("location"), now)
-            return Entry(render(SUMMARY, totals, message="Summary"), seconds=seconds_until_expiry(now))
-
-        return cached(list_key(), STOCK, fill, seconds=settings().list_cache_seconds)

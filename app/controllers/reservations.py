@@ -55,12 +55,6 @@ def _owner(body: dict[str, Any]) -> reservations.Owner:
     return reservations.Owner(order_id=body["order_id"], customer_id=body["customer_id"], notes=body["notes"])
 
 
-def seconds_until_expiry(now: Any) -> float | None:
-    """How long a list of live numbers stays true."""
-    soonest = reservation_rows.next_expiry(now)
-    return None if soonest is None else (soonest - now) / timedelta(seconds=1)
-
-
 @ns.route("/")
 class Reservations(Resource):
     @call(
@@ -77,7 +71,7 @@ class Reservations(Resource):
             now, asked = clock.now(), query.pop("asked")
             page = reservation_rows.page(reservation_rows.Filters(**query), asked, now)
             body = render(VIEWS, page.rows, message="Reservations", meta=page.meta)
-            return Entry(body, seconds=seconds_until_expiry(now))
+            return Entry(body, seconds=reservation_rows.seconds_to_next_expiry(now))
 
         return cached(list_key(), STOCK, fill, seconds=settings().list_cache_seconds)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import CursorResult, Select, and_, bindparam, func, insert, or_, select, update
@@ -150,10 +150,11 @@ def next_release(item_ids: Collection[int], now: datetime) -> tuple[datetime | N
     return soonest, db.session.execute(then).scalar_one()
 
 
-def next_expiry(now: datetime) -> datetime | None:
-    """When the next reservation of all ends."""
-    soonest = select(func.min(holds.expires_at)).where(holds.status == Status.ACTIVE, holds.expires_at > now)
-    return db.session.execute(soonest).scalar()
+def seconds_to_next_expiry(now: datetime) -> float | None:
+    """How long the live numbers stay as they are if nobody writes; None when nothing is going to expire."""
+    statement = select(func.min(holds.expires_at)).where(holds.status == Status.ACTIVE, holds.expires_at > now)
+    soonest = db.session.execute(statement).scalar()
+    return None if soonest is None else (soonest - now) / timedelta(seconds=1)
 
 
 def oldest_overdue(now: datetime) -> datetime | None:

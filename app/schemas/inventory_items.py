@@ -8,22 +8,24 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from app.models.locations import DEFAULT
 from app.models.stock_movements import SIGNS
-from app.schemas.fields import Code, Instant, ProductId, QueryFlag, QueryWhole, Reference, Search, Text, Whole
+from app.schemas.fields import Code, Instant, ProductId, QueryFlag, Reference, Search, Text, Whole
 from app.schemas.pages import PageQuery
-from app.schemas.stock_movements import MovementView
 from config import MAX_QUANTITY
 
 CHANGES = [str(kind) for kind in SIGNS]
 
 
-class ItemView(Schema):
+class Units(Schema):
+    quantity = fields.Int(metadata={"description": "on hand"})
+    reserved_quantity = fields.Int(metadata={"description": "held by live reservations"})
+    available_quantity = fields.Int()
+
+
+class ItemView(Units):
     """One product at one location."""
 
     product_id = fields.Str()
     location = fields.Str()
-    quantity = fields.Int()
-    reserved_quantity = fields.Int(metadata={"description": "held by live reservations"})
-    available_quantity = fields.Int()
     minimum_stock_level = fields.Int()
     maximum_stock_level = fields.Int(allow_none=True)
     is_low_stock = fields.Function(
@@ -34,40 +36,6 @@ class ItemView(Schema):
     archived = fields.Function(lambda row: row.archived_at is not None, metadata={"type": "boolean"})
     created_at = Instant()
     updated_at = Instant()
-
-
-class ProductView(Schema):
-    """One product over all its locations."""
-
-    product_id = fields.Str()
-    quantity = fields.Int()
-    reserved_quantity = fields.Int()
-    available_quantity = fields.Int()
-    is_low_stock = fields.Bool(metadata={"description": "low at one location at least"})
-    next_release_at = Instant(allow_none=True)
-    archived = fields.Bool()
-    locations = fields.List(fields.Nested(ItemView))
-    product = fields.Dict(allow_none=True, metadata={"description": "details from the product service, or null"})
-
-
-class BalanceView(Schema):
-    """What the ledger says one location had."""
-
-    location = fields.Str()
-    quantity = fields.Int()
-    reserved_quantity = fields.Int()
-    available_quantity = fields.Int()
-    sequence = fields.Int()
-    changed_at = Instant()
-
-
-class PastProductView(Schema):
-    product_id = fields.Str()
-    as_of = Instant()
-    quantity = fields.Int()
-    reserved_quantity = fields.Int()
-    available_quantity = fields.Int()
-    locations = fields.List(fields.Nested(BalanceView))
 
 
 class Levels(Schema):
@@ -136,27 +104,6 @@ class ItemLine(Schema):
     location = Code(allow_none=True, load_default=None)
 
 
-class AvailabilityAsked(Schema):
-    items = fields.List(fields.Nested(ItemLine), required=True, validate=validate.Length(1, 100))
-
-
-class AvailabilityView(Schema):
-    product_id = fields.Str()
-    location = fields.Str(allow_none=True)
-    quantity = fields.Int(metadata={"description": "how many were asked for"})
-    available = fields.Bool()
-    available_quantity = fields.Int()
-    shortage = fields.Int()
-    single_location = fields.Bool(metadata={"description": "one location could serve all of it"})
-    next_release_at = Instant(allow_none=True)
-    next_release_quantity = fields.Int()
-
-
-class AvailabilityOverall(Schema):
-    available = fields.Bool()
-    items = fields.List(fields.Nested(AvailabilityView))
-
-
 class ItemQuery(PageQuery):
     product_id = fields.List(Code(), metadata={"description": "repeatable", "collectionFormat": "multi"})
     location = Code()
@@ -185,131 +132,5 @@ class PlaceQuery(Schema):
     location = Code()
 
 
-class ProductQuery(PlaceQuery):
-    as_of = Instant()
-
-
-class AvailabilityQuery(PlaceQuery):
-    quantity = QueryWhole(1, MAX_QUANTITY, load_default=1)
-
-
 class ArchiveQuery(Schema):
     location = Code(load_default=DEFAULT)
-
-
-class HoldLine(Schema):
-    """A live reservation in an explanation."""
-
-    reservation_id = fields.Str(attribute="id")
-    location = fields.Str()
-    quantity = fields.Int()
-    order_id = fields.Str()
-    customer_id = fields.Str()
-    expires_at = Instant()
-    notes = fields.Str(allow_none=True)
-
-
-class Denied(Schema):
-    product_id = fields.Str()
-    location = fields.Str(metadata={"description": "empty: any location"})
-    refusals = fields.Int()
-    units = fields.Int()
-
-
-class Explanation(Schema):
-    product_id = fields.Str()
-    text = fields.Str(metadata={"description": "the sum in words"})
-    quantity = fields.Int()
-    reserved_quantity = fields.Int()
-    available_quantity = fields.Int()
-    locations = fields.List(fields.Nested(ItemView))
-    reservations = fields.List(fields.Nested(HoldLine))
-    movements = fields.List(fields.Nested(MovementView))
-    denied = fields.List(fields.Nested(Denied))
-
-
-class LocationTotals(Schema):
-    location = fields.Str()
-    items = fields.Int()
-    quantity = fields.Int()
-    reserved_quantity = fields.Int()
-    available_quantity = fields.Int()
-    low_stock = fields.Int()
-    out_of_stock = fields.Int()
-
-
-class Summary(Schema):
-    products = fields.Int()
-    items = fields.Int()
-    quantity = fields.Int()
-    reserved_quantity = fields.Int()
-    available_quantity = fields.Int()
-    low_stock = fields.Int()
-    out_of_stock = fields.Int()
-    locations = fields.List(fields.Nested(LocationTotals))
-
-
-class BulkOperation(Schema):
-    """What a row may say; each `op` takes what the call of the same meaning takes."""
-
-    op = fields.Str(required=True, validate=validate.OneOf(["create", "adjust", "set", "archive"]))
-    product_id = ProductId(required=True)
-    location = Code(metadata={"example": DEFAULT})
-    quantity = Whole(-MAX_QUANTITY, MAX_QUANTITY)
-    movement_type = fields.Str(validate=validate.OneOf(CHANGES))
-    minimum_stock_level = Whole()
-    maximum_stock_level = Whole(allow_none=True)
-    expected_quantity = Whole()
-    reference_id = Reference(allow_none=True)
-    reason = Text(255, allow_none=True)
-
-
-class BulkCreate(ItemNew):
-    op = fields.Str()
-
-
-class BulkAdjust(ItemAdjust):
-    op = fields.Str()
-    product_id = ProductId(required=True)
-
-
-class BulkSet(ItemChange):
-    op = fields.Str()
-    product_id = ProductId(required=True)
-
-
-class BulkArchive(ArchiveQuery):
-    op = fields.Str()
-    product_id = ProductId(required=True)
-
-
-class RawRow(fields.Nested):
-    """Documented like its schema, but let through as it is: a bad row is that row's problem, not the request's."""
-
-    def _deserialize(  # type: ignore[override]
-        self, value: Any, attr: str | None, data: Any, **kwargs: Any
-    ) -> Any:
-        if not isinstance(value, dict):
-            raise ValidationError("Must be an object.")
-        return value
-
-
-class BulkAsked(Schema):
-    operations = fields.List(RawRow(BulkOperation), required=True, validate=validate.Length(1, 1000))
-    atomic = fields.Bool(load_default=False, truthy={True}, falsy={False})
-
-
-class BulkRow(Schema):
-    index = fields.Int()
-    op = fields.Str(allow_none=True)
-    product_id = fields.Str(allow_none=True)
-    location = fields.Str(allow_none=True)
-    status = fields.Int()
-    data = fields.Dict(allow_none=True)
-    problem = fields.Dict(allow_none=True)
-
-
-class BulkView(Schema):
-    results = fields.List(fields.Nested(BulkRow))
-    succeeded = fields.Int()
-    failed = fields.Int()

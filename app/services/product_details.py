@@ -27,7 +27,7 @@ def find(product_id: str) -> tuple[dict[str, Any] | None, bool]:
     """
     if settings().product_service_url is None:
         return None, True
-    tag = f"product:{product_id}"
+    tag = f"details:{product_id}"
     entry, _ = cache().lookup(tag, tag, lambda: _ask(product_id), seconds=settings().cache_default_timeout)
     details = json.loads(entry.body)
     return details, entry.settled

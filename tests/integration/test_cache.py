@@ -115,7 +115,7 @@ def test_a_poisoned_value_is_a_miss_and_is_overwritten(client, poison):
     factories.stock(5)
     client.get(ITEM)
     store = cache()._redis  # type: ignore[attr-defined]
-    for key in store.keys("inventory:product:*"):
+    for key in store.keys("inventory:stock:*"):
         store.set(key, poison)
     assert client.get(ITEM).json["data"]["quantity"] == 5
     assert client.get(ITEM).headers["X-Cache"] == "hit"
@@ -126,7 +126,7 @@ def test_a_key_of_another_type_is_a_miss(client):
     factories.stock(5)
     client.get(ITEM)
     store = cache()._redis  # type: ignore[attr-defined]
-    for key in store.keys("inventory:product:*"):
+    for key in store.keys("inventory:stock:*"):
         store.delete(key)
         store.rpush(key, "a list")
     answer = client.get(ITEM)

@@ -1,0 +1,39 @@
+"""What could be promised: /inventory/availability and /inventory/{product_id}/availability"""
+
+from typing import Any
+
+from flask_restx import Namespace, Resource
+
+from app.errors import InventoryItemNotFound
+from app.models.allocation import Line
+from app.repositories import inventory_items as item_rows
+from app.schemas.availability import AvailabilityAsked, AvailabilityOverall, AvailabilityQuery, AvailabilityView
+from app.services import availability
+from app.utils import clock
+from app.utils.openapi import call
+
+ns = Namespace("inventory", description="Units on hand, promised and available", path="/inventory")
+
+
+@ns.route("/availability")
+class Availability(Resource):
+    @call(ns, body=AvailabilityAsked(), returns=AvailabilityOverall(), message="Availability")
+    def post(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Whether each line of a basket, and all of it, could be promised now"""
+        lines = [Line(item["product_id"], item["quantity"], item["location"]) for item in body["items"]]
+        answers = availability.check(lines)
+        return {"available": all(answer["available"] for answer in answers), "items": answers}
+
+
+@ns.route("/<code:product_id>/availability")
+class AvailabilityOfProduct(Resource):
+    @call(
+        ns, query=AvailabilityQuery(), returns=AvailabilityView(), message="Availability",
+        errors=[InventoryItemNotFound],
+    )  # fmt: skip
+    def get(self, product_id: str, query: dict[str, Any]) -> dict[str, Any]:
+        """Whether so many units could be promised now"""
+        location = query.get("location")
+        if not item_rows.find(product_id, location, clock.now()):
+            raise item_rows.not_found(product_id, location)
+        return availability.check([Line(product_id, query["quantity"], location)])[0]

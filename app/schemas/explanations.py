@@ -1,0 +1,79 @@
+"""A product over its locations: now, at a past moment, as a sum in words; and the totals of everything."""
+
+from marshmallow import Schema, fields
+
+from app.schemas.fields import Instant
+from app.schemas.inventory_items import ItemView, PlaceQuery, Units
+from app.schemas.stock_movements import MovementView
+
+
+class ProductQuery(PlaceQuery):
+    as_of = Instant()
+
+
+class ProductView(Units):
+    """One product over all its locations."""
+
+    product_id = fields.Str()
+    is_low_stock = fields.Bool(metadata={"description": "low at one location at least"})
+    next_release_at = Instant(allow_none=True)
+    archived = fields.Bool()
+    locations = fields.List(fields.Nested(ItemView))
+    product = fields.Dict(allow_none=True, metadata={"description": "details from the product service, or null"})
+
+
+class BalanceView(Units):
+    """What the ledger says one location had."""
+
+    location = fields.Str()
+    sequence = fields.Int()
+    changed_at = Instant()
+
+
+class PastProductView(Units):
+    product_id = fields.Str()
+    as_of = Instant()
+    locations = fields.List(fields.Nested(BalanceView))
+
+
+class HoldLine(Schema):
+    """A live reservation in an explanation."""
+
+    reservation_id = fields.Str(attribute="id")
+    location = fields.Str()
+    quantity = fields.Int()
+    order_id = fields.Str()
+    customer_id = fields.Str()
+    expires_at = Instant()
+    notes = fields.Str(allow_none=True)
+
+
+class Denied(Schema):
+    product_id = fields.Str()
+    location = fields.Str(metadata={"description": "empty: any location"})
+    refusals = fields.Int()
+    units = fields.Int()
+
+
+class Explanation(Units):
+    product_id = fields.Str()
+    text = fields.Str(metadata={"description": "the sum in words"})
+    locations = fields.List(fields.Nested(ItemView))
+    reservations = fields.List(fields.Nested(HoldLine))
+    movements = fields.List(fields.Nested(MovementView))
+    denied = fields.List(fields.Nested(Denied))
+
+
+class Totals(Units):
+    items = fields.Int()
+    low_stock = fields.Int()
+    out_of_stock = fields.Int()
+
+
+class LocationTotals(Totals):
+    location = fields.Str()
+
+
+class Summary(Totals):
+    products = fields.Int()
+    locations = fields.List(fields.Nested(LocationTotals))
