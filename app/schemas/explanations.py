@@ -3,18 +3,30 @@
 from marshmallow import Schema, fields
 
 from app.schemas.fields import Instant
-from app.schemas.inventory_items import ItemView, PlaceQuery, Units
+from app.schemas.inventory_items import ItemView, PlaceQuery
 from app.schemas.stock_movements import MovementView
+
+
+class Units(Schema):
+    quantity = fields.Int(metadata={"description": "on hand"})
+    reserved_quantity = fields.Int(metadata={"description": "held by live reservations"})
+    available_quantity = fields.Int()
+
+
+class ProductUnits(Schema):
+    product_id = fields.Str()
+    quantity = fields.Int(metadata={"description": "on hand, over all locations"})
+    reserved_quantity = fields.Int(metadata={"description": "held by live reservations"})
+    available_quantity = fields.Int()
 
 
 class ProductQuery(PlaceQuery):
     as_of = Instant()
 
 
-class ProductView(Units):
+class ProductView(ProductUnits):
     """One product over all its locations."""
 
-    product_id = fields.Str()
     is_low_stock = fields.Bool(metadata={"description": "low at one location at least"})
     next_release_at = Instant(allow_none=True)
     archived = fields.Bool()
@@ -30,8 +42,7 @@ class BalanceView(Units):
     changed_at = Instant()
 
 
-class PastProductView(Units):
-    product_id = fields.Str()
+class PastProductView(ProductUnits):
     as_of = Instant()
     locations = fields.List(fields.Nested(BalanceView))
 
@@ -55,8 +66,7 @@ class Denied(Schema):
     units = fields.Int()
 
 
-class Explanation(Units):
-    product_id = fields.Str()
+class Explanation(ProductUnits):
     text = fields.Str(metadata={"description": "the sum in words"})
     locations = fields.List(fields.Nested(ItemView))
     reservations = fields.List(fields.Nested(HoldLine))

@@ -15,17 +15,14 @@ from config import MAX_QUANTITY
 CHANGES = [str(kind) for kind in SIGNS]
 
 
-class Units(Schema):
-    quantity = fields.Int(metadata={"description": "on hand"})
-    reserved_quantity = fields.Int(metadata={"description": "held by live reservations"})
-    available_quantity = fields.Int()
-
-
-class ItemView(Units):
+class ItemView(Schema):
     """One product at one location."""
 
     product_id = fields.Str()
     location = fields.Str()
+    quantity = fields.Int(metadata={"description": "on hand"})
+    reserved_quantity = fields.Int(metadata={"description": "held by live reservations"})
+    available_quantity = fields.Int()
     minimum_stock_level = fields.Int()
     maximum_stock_level = fields.Int(allow_none=True)
     is_low_stock = fields.Function(
