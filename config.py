@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from click import ClickException
 from environs import Env, EnvValidationError, validate
 from sqlalchemy.engine import make_url
 
@@ -18,8 +19,8 @@ LOCK_WAIT_SECONDS = 3
 SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
 
-class ConfigurationError(Exception):
-    """The environment does not make a service that could run safely."""
+class ConfigurationError(ClickException):
+    """The environment does not make a service that could run safely. On the command line it is told in one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

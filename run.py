@@ -6,12 +6,14 @@ One command for both keeps what people try at home the thing that runs in the pl
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 
 # Counters are kept in files that all processes of one server share; the client reads this when it is imported.
+_own_metrics: str | None = None
 if __name__ == "__main__" and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="inventory-metrics-")
+    _own_metrics = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="inventory-metrics-")
 
 from typing import Any
 
@@ -68,6 +70,7 @@ class Server(BaseApplication):
             "when_ready": self._announce,
             "post_fork": self._after_fork,
             "child_exit": _forget_metrics,
+            "on_exit": _remove_metrics,
         }
 
     def _after_fork(self, _arbiter: Any, _worker: Any) -> None:
@@ -91,6 +94,11 @@ class Server(BaseApplication):
 
 def _forget_metrics(_arbiter: Any, worker: Any) -> None:
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+def _remove_metrics(_arbiter: Any) -> None:
+    if _own_metrics is not None:
+        shutil.rmtree(_own_metrics, ignore_errors=True)
 
 
 def main() -> None:

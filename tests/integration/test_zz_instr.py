@@ -3,7 +3,8 @@ from tests.integration import test_state_machine as t
 C=collections.Counter()
 orig=t.StockMachine.agree
 import inspect
-def agree(self,p,a):
+def agree(self,w,p,a):
+    self.pass_time(w)
     name=inspect.stack()[1].function
     C[name]+=1
     if self.model.overdue(self.model.items): C[name+" with overdue"]+=1
@@ -12,7 +13,7 @@ def agree(self,p,a):
             p_=p()
             raise t.Refused("ok")
     except t.Refused as e: C[name,str(e)]+=1
-    return orig(self,p,a)
+    return orig(self,"",p,a)
 t.StockMachine.agree=agree
 oi=t.StockMachine.__init__
 def init(self):
