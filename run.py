@@ -11,9 +11,8 @@ import sys
 import tempfile
 
 # Counters are kept in files that all processes of one server share; the client reads this when it is imported.
-_own_metrics: str | None = None
 if __name__ == "__main__" and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    _own_metrics = os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="inventory-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="inventory-metrics-")
 
 from typing import Any
 
@@ -97,8 +96,9 @@ def _forget_metrics(_arbiter: Any, worker: Any) -> None:
 
 
 def _remove_metrics(_arbiter: Any) -> None:
-    if _own_metrics is not None:
-        shutil.rmtree(_own_metrics, ignore_errors=True)
+    folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]
+    if os.path.basename(folder).startswith("inventory-metrics-"):  # made above, not given to us
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def main() -> None:

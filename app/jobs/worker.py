@@ -45,6 +45,11 @@ class AppWorker(SimpleWorker):
     """Jobs run as requests do: inside the application, with its session and settings."""
 
     app: Flask
+    asked_to_stop = False
+
+    def request_stop(self, signum: Any, frame: Any) -> None:
+        self.asked_to_stop = True
+        super().request_stop(signum, frame)
 
     def perform_job(self, job: Job, queue: Queue) -> bool:
         with self.app.app_context():
@@ -116,7 +121,7 @@ def _work(connection: redis.Redis, *, burst: bool) -> bool:
     context.enter(actor="worker", request_id=None)
     worker = AppWorker([QUEUE], connection=connection, serializer="json", worker_ttl=30, maintenance_interval=30)
     worker.work(burst=burst, logging_level="WARNING")
-    return burst or bool(getattr(worker, "_stop_requested", False))
+    return burst or worker.asked_to_stop
 
 
 def serve_metrics(port: int) -> None:
