@@ -49,7 +49,7 @@ class AppWorker(SimpleWorker):
 
     def request_stop(self, signum: Any, frame: Any) -> None:
         self.asked_to_stop = True
-        super().request_stop(signum, frame)
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def perform_job(self, job: Job, queue: Queue) -> bool:
         with self.app.app_context():

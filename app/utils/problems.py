@@ -128,7 +128,7 @@ def _body(status: int, code: str, title: str, detail: str, facts: dict[str, Any]
         "instance": context.request_id(),
         "code": code,
     }
-    return {name: value for name, value in facts.items() if name not in own} | own
+    return own | {name: value for name, value in facts.items() if name not in own}
 
 
 def _title(kind: type[DomainError]) -> str:
