@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, Row, Select, and_, case, exists, func, insert, or_, select, update
+from sqlalchemy import CursorResult, Row, Select, and_, bindparam, case, exists, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.errors import InventoryItemNotFound, LostRace
@@ -77,31 +77,48 @@ def _location_id(code: str) -> ColumnElement[int]:
     return select(places.id).where(places.code == code).scalar_subquery()
 
 
+# Built once: compiling it for every row would cost more than running it.
+_quantity = items.quantity + bindparam("quantity_change")
+_reserved = items.reserved_quantity + bindparam("reserved_change")
+_GUARDED_WRITE = (
+    update(InventoryItem.__table__)
+    .where(items.id == bindparam("item_id"), items.version == bindparam("seen_version"))
+    .where(_reserved >= 0, _quantity >= _reserved)
+    .values(
+        quantity=_quantity,
+        reserved_quantity=_reserved,
+        version=bindparam("new_version"),
+        minimum_stock_level=bindparam("new_minimum"),
+        maximum_stock_level=bindparam("new_maximum"),
+        archived_at=bindparam("new_archived_at"),
+        updated_at=bindparam("now"),
+    )
+)
+
+
 def save(stocks: Iterable[Stock], now: datetime) -> None:
     """Write what changed, each row guarded by the version it was read at and by its own invariant.
 
-    Raises `LostRace` when a guard refuses: somebody changed the row in between, and nothing may be kept.
+    Raises `LostRace` when a guard refuses: somebody changed a row in between, and nothing may be kept.
     """
-    for stock in stocks:
-        guard = and_(items.id == stock.id, items.version == stock.seen_version)
-        quantity = items.quantity + sum(movement.quantity_change for movement in stock.movements)
-        reserved = items.reserved_quantity + sum(movement.reserved_change for movement in stock.movements)
-        statement = (
-            update(InventoryItem.__table__)
-            .where(guard, reserved >= 0, quantity >= reserved)
-            .values(
-                quantity=quantity,
-                reserved_quantity=reserved,
-                version=stock.version,
-                minimum_stock_level=stock.minimum_stock_level,
-                maximum_stock_level=stock.maximum_stock_level,
-                archived_at=stock.archived_at,
-                updated_at=now,
-            )
-        )
-        result: CursorResult[Any] = db.session.execute(statement)  # type: ignore[assignment]
-        if result.rowcount != 1:
-            raise LostRace(f"inventory item {stock.id} changed under version {stock.seen_version}")
+    changes = [
+        {
+            "item_id": stock.id,
+            "seen_version": stock.seen_version,
+            "quantity_change": sum(movement.quantity_change for movement in stock.movements),
+            "reserved_change": sum(movement.reserved_change for movement in stock.movements),
+            "new_version": stock.version,
+            "new_minimum": stock.minimum_stock_level,
+            "new_maximum": stock.maximum_stock_level,
+            "new_archived_at": stock.archived_at,
+            "now": now,
+        }
+        for stock in stocks
+    ]
+    if changes:
+        result: CursorResult[Any] = db.session.execute(_GUARDED_WRITE, changes)  # type: ignore[assignment]
+        if result.rowcount != len(changes):
+            raise LostRace(f"{len(changes) - result.rowcount} of {len(changes)} items were not as read any more")
 
 
 def overwrite(stock: Stock, movement: Movement, now: datetime) -> None:
@@ -220,7 +237,7 @@ class _Seen:
     def statement(self) -> Select[Any]:
         return (
             select(
-                items.id, items.product_id, places.code.label("location"), items.quantity,
+                items.id, items.product_id, items.location_id, places.code.label("location"), items.quantity,
                 self.reserved.label("reserved_quantity"), self.available.label("available_quantity"),
                 items.minimum_stock_level, items.maximum_stock_level, items.version,
                 items.archived_at, items.created_at, items.updated_at, self.lapsed.label("lapsed"),
@@ -237,7 +254,8 @@ def _conditions(filters: Filters, seen: _Seen) -> list[ColumnElement[bool]]:
     if filters.location is not None:
         conditions.append(items.location_id == _location_id(filters.location))
     if filters.q is not None:
-        conditions.append(items.product_id.contains(filters.q, autoescape=True))
+        # Not LIKE: whether that minds the case differs between engines.
+        conditions.append(func.instr(func.lower(items.product_id), filters.q.lower()) > 0)
     for wanted, holds in (
         (filters.low_stock, seen.available <= items.minimum_stock_level),
         (filters.out_of_stock, seen.available == 0),
@@ -257,5 +275,7 @@ SORTS = {
 
 
 def _order(sort: str) -> list[pages.Sort]:
-    name = sort.removeprefix("-")
-    return [pages.Sort(SORTS[name], name, sort.startswith("-")), pages.Sort(items.id, "id")]
+    """The second column makes it unique; by product it is the one the index has, in the same direction."""
+    name, descending = sort.removeprefix("-"), sort.startswith("-")
+    second = (items.location_id, "location_id") if name == "product_id" else (items.id, "id")
+    return [pages.Sort(SORTS[name], name, descending), pages.Sort(*second, descending)]

@@ -101,4 +101,6 @@ def _after(order: list[Sort], values: list[Any]) -> ColumnElement[bool]:
     for sort, value in reversed(list(zip(order, values, strict=True))):
         beyond = sort.column < value if sort.descending else sort.column > value
         condition = or_(beyond, and_(sort.column == value, condition))
-    return condition
+    first, value = order[0], values[0]
+    # Said once more as one plain range, so that the scan begins at the cursor instead of sorting all that follows.
+    return and_(first.column <= value if first.descending else first.column >= value, condition)

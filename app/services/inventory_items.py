@@ -123,7 +123,7 @@ def transfer(product_id: str, *, source: str, target: str, quantity: int, reason
         _add_rows(book, [Create(product_id=product_id, location=target)])
         destination = book.get(product_id, target)
     elif destination.archived_at is not None:
-        destination.reopen()
+        _reopen(destination)
     cause = Cause(reference_id=ids.new_id(), reason=reason)
     gone = book.decide(stock, lambda: stock.change(MovementType.TRANSFER, -quantity, cause))
     came = destination.change(MovementType.TRANSFER, quantity, cause)
@@ -197,7 +197,7 @@ def _create(book: Book, create: Create, fresh: set[tuple[str, str]]) -> Outcome:
     if key in fresh:
         fresh.discard(key)
     elif stock.archived_at is not None:
-        movement = stock.reopen()
+        movement = _reopen(stock)
         stock.set_levels(create.minimum_stock_level, create.maximum_stock_level)
     else:
         raise AlreadyExists(
@@ -208,6 +208,13 @@ def _create(book: Book, create: Create, fresh: set[tuple[str, str]]) -> Outcome:
     if create.quantity:
         movement = stock.change(MovementType.INBOUND, create.quantity, Cause(reason="opening stock"))
     return Outcome(create, stock, movement)
+
+
+def _reopen(stock: Stock) -> Movement:
+    """An archived item comes back, unless its location has been closed since."""
+    if stock.location not in locations.ids_of({stock.location}):
+        raise UnknownLocation(f"no location {stock.location}", location=stock.location)
+    return stock.reopen()
 
 
 def _adjust(book: Book, stock: Stock, adjust: Adjust) -> Movement:

@@ -1,0 +1,20 @@
+"""The commands of `flask --app run`, beside Flask's own and Flask-Migrate's `db`."""
+
+from flask import Flask
+
+from app.cli import operations, replay, stock
+
+
+def init_app(app: Flask) -> None:
+    for command in (
+        operations.worker,
+        operations.expire,
+        operations.audit_command,
+        operations.stats,
+        replay.command,
+        stock.seed,
+        stock.reset_demo,
+        stock.import_stock,
+        stock.export_stock,
+    ):
+        app.cli.add_command(command)
