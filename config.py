@@ -11,6 +11,7 @@ from typing import Any
 from click import ClickException
 from environs import Env, EnvValidationError, validate
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 ROOT = Path(__file__).parent
 EMBEDDED_DATABASE = f"sqlite:///{ROOT / 'data' / 'inventory.db'}"
@@ -69,6 +70,8 @@ class Config:
             raise ConfigurationError(
                 "production needs DATABASE_URL and REDIS_URL; for a laptop use FLASK_ENV=development"
             )
+        if self.redis_url and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
+            raise ConfigurationError("REDIS_URL must begin with redis://, rediss:// or unix://")
         if self.reservation_max_ttl_seconds < self.reservation_ttl_seconds:
             raise ConfigurationError("RESERVATION_MAX_TTL_SECONDS must not be below RESERVATION_TTL_SECONDS")
         if self.max_page_size < self.default_page_size:
@@ -104,7 +107,10 @@ class Config:
 
 def normalised(url: str) -> str:
     """The same database, with the driver and character set this service relies on."""
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigurationError("DATABASE_URL is not a database URL") from None
     if parsed.get_backend_name() in {"mysql", "mariadb"}:
         parsed = parsed.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"})
     elif parsed.get_backend_name() != "sqlite":

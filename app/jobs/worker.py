@@ -15,7 +15,7 @@ from typing import Any
 import redis
 from flask import Flask, current_app
 from prometheus_client import start_http_server
-from redis.backoff import ConstantBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
 from redis.retry import Retry
 from rq import Queue, SimpleWorker
 from rq.job import Job
@@ -101,7 +101,9 @@ def run(*, burst: bool = False) -> None:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     AppWorker.app = app
     connection = connect()
-    ticker = Ticker(app, connect(), every=settings().expiry_interval_seconds)
+    # The ticker must notice a Redis that hangs well within a period, for it sweeps by itself then.
+    quick = connect(socket_timeout=1, retry=Retry(NoBackoff(), 0))
+    ticker = Ticker(app, quick, every=settings().expiry_interval_seconds)
     if not burst:
         ticker.start()
     while True:
@@ -129,11 +131,11 @@ def serve_metrics(port: int) -> None:
     start_http_server(port)
 
 
-def connect() -> redis.Redis:
+def connect(**other: Any) -> redis.Redis:
     """A client of its own: a worker waits in Redis for jobs, which the cache's short timeouts would cut off."""
     options: dict[str, Any] = {
         "socket_connect_timeout": 2,
         "socket_timeout": 40,
         "retry": Retry(ConstantBackoff(0.5), 2),
     }
-    return redis.Redis.from_url(str(settings().redis_url), **options)
+    return redis.Redis.from_url(str(settings().redis_url), **(options | other))

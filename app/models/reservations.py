@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -72,10 +72,11 @@ class Hold:
     reacquired_at: datetime | None = None
     cart_id: str | None = None
     extended_seconds: int = 0
-    seen_status: str = ""
+    seen: tuple[str, int, datetime] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.seen_status = self.status
+        # What a guarded write compares: everything that another change would have touched.
+        self.seen = (self.status, self.quantity, self.expires_at)
 
     def is_lapsed(self, now: datetime) -> bool:
         return self.status == Status.ACTIVE and self.expires_at <= now

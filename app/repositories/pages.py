@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, false, func, or_, selec
 
 from app.errors import InvalidCursor, PageTooDeep
 from app.extensions import db, settings
+from app.models.types import UTCDateTime
 from app.utils.paging import PageRequest
 
 COUNTED = 10_000
@@ -44,7 +45,7 @@ def fetch(statement: Select[Any], order: list[Sort], asked: PageRequest, *, filt
     if asked.cursor is None:
         total = _count(statement)
         offset = (asked.page - 1) * asked.per_page
-        if offset + asked.per_page > COUNTED and asked.page > 1:
+        if offset >= COUNTED:
             raise PageTooDeep(f"pages go up to row {COUNTED}; read further with ?cursor=", maximum_rows=COUNTED)
         rest = statement.offset(offset)
     else:
@@ -90,7 +91,7 @@ def _read_cursor(signer: URLSafeSerializer, cursor: str, order: list[Sort]) -> l
     except BadData:
         raise InvalidCursor("the cursor was not given out for this list") from None
     return [
-        datetime.fromisoformat(value) if sort.column.type.python_type is datetime else value
+        datetime.fromisoformat(value) if isinstance(sort.column.type, UTCDateTime) else value
         for sort, value in zip(order, values, strict=True)
     ]
 

@@ -21,11 +21,10 @@ from app.utils.paging import PageRequest
 
 holds, items, places = Reservation.__table__.c, InventoryItem.__table__.c, Location.__table__.c
 _STORED = [column.name for column in holds]
+_SEEN = ("seen_id", "seen_status", "seen_quantity", "seen_expires_at")
 _JOINED = {"product_id": items.product_id, "location": places.code}
 _COLUMNS = [
-    _JOINED.get(field.name, holds.get(field.name)).label(field.name)
-    for field in fields(Hold)
-    if field.name != "seen_status"
+    _JOINED.get(field.name, holds.get(field.name)).label(field.name) for field in fields(Hold) if field.name != "seen"
 ]
 _CHANGEABLE = (
     "quantity", "order_id", "customer_id", "status", "expires_at", "confirmed_at", "cancelled_at", "expired_at",
@@ -65,7 +64,7 @@ def add(new: Iterable[Hold]) -> None:
 
 
 def save(changed: Collection[Hold]) -> None:
-    """Write changed reservations, each guarded by the status it was read with.
+    """Write changed reservations, each guarded by the status, quantity and end it was read with.
 
     Raises `LostRace` when one was ended by somebody else in between. Those that only expired, which may be
     many at once, are written in one statement.
@@ -82,7 +81,7 @@ def _expire(expired: Collection[Hold]) -> None:
     moment = next(iter(expired)).expired_at
     statement = (
         update(Reservation.__table__)
-        .where(holds.id.in_([hold.id for hold in expired]), holds.status == Status.ACTIVE)
+        .where(holds.id.in_([hold.id for hold in expired]), holds.status == Status.ACTIVE, holds.expires_at <= moment)
         .values(status=Status.EXPIRED, expired_at=moment, updated_at=moment)
     )
     _require(db.session.execute(statement), len(expired))  # type: ignore[arg-type]
@@ -92,10 +91,11 @@ def _save_each(changed: Collection[Hold]) -> None:
     statement = (
         update(Reservation.__table__)
         .where(holds.id == bindparam("seen_id"), holds.status == bindparam("seen_status"))
+        .where(holds.quantity == bindparam("seen_quantity"), holds.expires_at == bindparam("seen_expires_at"))
         .values({name: bindparam(f"new_{name}") for name in _CHANGEABLE})
     )
     rows = [
-        {"seen_id": hold.id, "seen_status": hold.seen_status}
+        dict(zip(_SEEN, (hold.id, *hold.seen), strict=True))
         | {f"new_{name}": getattr(hold, name) for name in _CHANGEABLE}
         for hold in changed
     ]

@@ -134,5 +134,5 @@ class Book:
             if hold.status == Status.ACTIVE:
                 metrics.RESERVATIONS.labels("created").inc()
         for hold in self._changed.values():
-            if hold.status != hold.seen_status:
+            if hold.status != hold.seen[0]:
                 metrics.RESERVATIONS.labels(hold.status).inc()

@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_random
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random
 
 from app.errors import LostRace
 from app.extensions import db
@@ -24,6 +24,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Hook = Callable[[], object]
 ATTEMPTS = 4
+# A caller waits no longer for further attempts than for one statement of a database that hangs.
+LONGEST_SECONDS = 5
 WAIT_SECONDS = (0.01, 0.08)
 log = logging.getLogger(__name__)
 
@@ -38,8 +40,8 @@ class _UnitOfWork:
 def transactional(use_case: Callable[P, R]) -> Callable[P, R]:
     """Run `use_case` in one transaction: returning commits, raising rolls everything back.
 
-    Runs it again, at most four times in all, when the database broke a deadlock, gave up waiting for a
-    lock, or a guarded write lost a race. Raises `Unavailable` when that did not help.
+    Runs it again, at most four times in all and not after five seconds, when the database broke a deadlock,
+    gave up waiting for a lock, or a guarded write lost a race. Raises `Unavailable` when that did not help.
     """
 
     @wraps(use_case)
@@ -47,7 +49,7 @@ def transactional(use_case: Callable[P, R]) -> Callable[P, R]:
         if _current() is not None:
             return use_case(*args, **kwargs)
         retrying = Retrying(
-            stop=stop_after_attempt(ATTEMPTS),
+            stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(LONGEST_SECONDS),
             wait=wait_random(*WAIT_SECONDS),
             retry=retry_if_exception(_may_run_again),
             before_sleep=_count_retry,
