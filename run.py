@@ -25,6 +25,7 @@ from app import create_app
 from app.extensions import db
 from app.jobs import expiry
 from app.utils import logs
+from app.utils.serving import BoundedThreadWorker
 from config import Config, ConfigurationError
 
 
@@ -54,7 +55,7 @@ class Server(BaseApplication):
         embedded = self.settings.is_sqlite and self.settings.redis_url is None
         return {
             "bind": f"{self.settings.host}:{self.settings.port}",
-            "worker_class": "gthread",
+            "worker_class": BoundedThreadWorker,
             # The embedded sweep and cache live in the serving process, so there is one.
             "workers": 1 if embedded else self.settings.web_processes,
             "threads": self.settings.web_threads,

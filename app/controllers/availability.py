@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from flask_restx import Namespace, Resource
+from flask_restx import Resource
 
+from app.controllers.inventory_items import ns
 from app.errors import InventoryItemNotFound
 from app.models.allocation import Line
 from app.repositories import inventory_items as item_rows
@@ -11,8 +12,6 @@ from app.schemas.availability import AvailabilityAsked, AvailabilityOverall, Ava
 from app.services import availability
 from app.utils import clock
 from app.utils.openapi import call
-
-ns = Namespace("inventory", description="Units on hand, promised and available", path="/inventory")
 
 
 @ns.route("/availability")
@@ -25,7 +24,7 @@ class Availability(Resource):
         return {"available": all(answer["available"] for answer in answers), "items": answers}
 
 
-@ns.route("/<code:product_id>/availability")
+@ns.route("/<product:product_id>/availability")
 class AvailabilityOfProduct(Resource):
     @call(
         ns, query=AvailabilityQuery(), returns=AvailabilityView(), message="Availability",

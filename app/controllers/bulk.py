@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from flask_restx import Namespace, Resource
+from flask_restx import Resource
 from marshmallow import Schema, fields, validate
 
-from app.controllers.inventory_items import change_of
+from app.controllers.inventory_items import change_of, ns
 from app.errors import DomainError, ValidationFailed
 from app.models.stock_movements import MovementType
 from app.schemas import bulk as shapes
@@ -14,7 +14,6 @@ from app.services.inventory_items import Adjust, Archive, BulkRefused, Create, O
 from app.utils import problems
 from app.utils.openapi import call, load
 
-ns = Namespace("inventory", description="Units on hand, promised and available", path="/inventory")
 MAX_BODY = 1_048_576
 
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 from flask import Response
-from flask_restx import Namespace, Resource
+from flask_restx import Resource
 
+from app.controllers.inventory_items import ns
 from app.errors import InventoryItemNotFound
 from app.extensions import settings
 from app.repositories.reservations import seconds_to_next_expiry
@@ -17,11 +18,10 @@ from app.utils.cache import Entry
 from app.utils.openapi import call
 from app.utils.replies import cached, list_key, render
 
-ns = Namespace("inventory", description="Units on hand, promised and available", path="/inventory")
 SUMMARY = Summary()
 
 
-@ns.route("/<code:product_id>/explain")
+@ns.route("/<product:product_id>/explain")
 class InventoryExplanation(Resource):
     @call(
         ns, query=PlaceQuery(), returns=Explanation(), message="Explanation",

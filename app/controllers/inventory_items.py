@@ -34,10 +34,10 @@ from app.services.stock import STOCK, item_tag
 from app.utils import clock
 from app.utils.cache import Entry
 from app.utils.openapi import call
-from app.utils.replies import Reply, cached, list_key, render
+from app.utils.replies import Reply, cached, list_key, render, send
 
 ns = Namespace("inventory", description="Units on hand, promised and available")
-ITEMS, PRODUCT = shapes.ItemView(many=True), views.ProductView()
+ITEMS, PRODUCT, PAST = shapes.ItemView(many=True), views.ProductView(), views.PastProductView()
 LIST_ERRORS = [InvalidCursor, PageTooDeep]
 
 
@@ -78,7 +78,7 @@ class Inventory(Resource):
         return reply
 
 
-@ns.route("/<code:product_id>")
+@ns.route("/<product:product_id>")
 class InventoryOfProduct(Resource):
     @call(
         ns,
@@ -87,12 +87,12 @@ class InventoryOfProduct(Resource):
         headers={"If-None-Match": "answers 304 while the version is the same"},
         errors=[InventoryItemNotFound],
     )
-    def get(self, product_id: str, query: dict[str, Any]) -> Response | Reply:
+    def get(self, product_id: str, query: dict[str, Any]) -> Response:
         """Show a product's stock, now or as of a moment"""
         location = query.get("location")
         if "as_of" in query:
             past = explanations.as_of(product_id, location, query["as_of"])
-            return Reply(views.PastProductView().dump(past), "Inventory as of then")
+            return send(render(PAST, past, message="Inventory as of then"))
 
         def fill() -> Entry:
             seen = explanations.snapshot(product_id, location)
@@ -147,7 +147,7 @@ def change_of(product_id: str, body: dict[str, Any], versions: frozenset[int] | 
     )
 
 
-@ns.route("/<code:product_id>/adjust")
+@ns.route("/<product:product_id>/adjust")
 class InventoryAdjust(Resource):
     @call(
         ns,
@@ -162,7 +162,7 @@ class InventoryAdjust(Resource):
         return inventory_items.run(inventory_items.Adjust(product_id=product_id, movement_type=kind, **body))
 
 
-@ns.route("/<code:product_id>/transfer")
+@ns.route("/<product:product_id>/transfer")
 class InventoryTransfer(Resource):
     @call(
         ns,

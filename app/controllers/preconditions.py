@@ -7,7 +7,7 @@ from flask import request
 from app.errors import InvalidIfMatch, VersionMismatch
 
 _TAG = re.compile(r'(W/)?"([^"]*)"')
-_VERSION = re.compile(r"[0-9]{1,18}")
+_VERSION = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
 def versions() -> frozenset[int] | None:

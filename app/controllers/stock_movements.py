@@ -4,6 +4,7 @@ from typing import Any
 
 from flask_restx import Namespace, Resource
 
+from app.controllers.inventory_items import ns as inventory
 from app.errors import InvalidCursor, InventoryItemNotFound, PageTooDeep
 from app.repositories import inventory_items as item_rows
 from app.repositories import stock_movements as movement_rows
@@ -13,7 +14,6 @@ from app.utils.openapi import call
 from app.utils.replies import Reply
 
 ns = Namespace("movements", description="The append-only ledger of stock movements")
-of_product = Namespace("inventory", description="Units on hand, promised and available", path="/inventory")
 ERRORS = [InvalidCursor, PageTooDeep]
 
 
@@ -37,10 +37,10 @@ class Movements(Resource):
         return _movements(query)
 
 
-@of_product.route("/<code:product_id>/movements")
+@inventory.route("/<product:product_id>/movements")
 class MovementsOfProduct(Resource):
     @call(
-        of_product,
+        inventory,
         query=MovementQuery(),
         returns=MovementView(),
         many=True,

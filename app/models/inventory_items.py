@@ -9,6 +9,11 @@ from app.extensions import db
 from app.models.types import BigId, UTCDateTime, byte_string
 from config import MAX_QUANTITY
 
+# Paths below /inventory/ that are calls of their own, so no product may be called that.
+RESERVED_WORDS = frozenset(
+    {"low-stock", "summary", "search", "barcode", "categories", "units", "bulk", "availability", "products"}
+)
+
 
 class InventoryItem(db.Model):  # type: ignore[name-defined]
     """One row per product and location. `app.models.stock.Stock` holds the rules it lives by."""

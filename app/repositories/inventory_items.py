@@ -39,7 +39,7 @@ def lock(keys: Iterable[Key]) -> list[Stock]:
         product_id, location = next(iter(wanted))
         if location is not None:
             return _locked(and_(items.product_id == product_id, items.location_id == _location_id(location)))
-    return lock_ids(_ids(wanted))
+    return lock_ids(_ids(wanted)) if wanted else []
 
 
 def lock_ids(ids: Collection[int]) -> list[Stock]:

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate
 
 from app.models.locations import DEFAULT
-from app.schemas.fields import Code, ProductId, Reference, Text, Whole
+from app.schemas.fields import Code, Flag, ProductId, Reference, Text, Whole
 from app.schemas.inventory_items import CHANGES, ArchiveQuery, ItemAdjust, ItemChange, ItemNew
 from config import MAX_QUANTITY
 
@@ -57,7 +57,7 @@ class RawRow(fields.Nested):
 
 class BulkAsked(Schema):
     operations = fields.List(RawRow(BulkOperation), required=True, validate=validate.Length(1, 1000))
-    atomic = fields.Bool(load_default=False, truthy={True}, falsy={False})
+    atomic = Flag(load_default=False)
 
 
 class BulkRow(Schema):

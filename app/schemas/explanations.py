@@ -25,8 +25,9 @@ class ProductQuery(PlaceQuery):
 
 
 class ProductView(ProductUnits):
-    """One product over all its locations."""
+    """One product over all its locations. As of a moment, what the ledger says of it then."""
 
+    as_of = Instant(metadata={"description": "only when asked for"})
     is_low_stock = fields.Bool(metadata={"description": "low at one location at least"})
     next_release_at = Instant(allow_none=True)
     archived = fields.Bool()
@@ -38,8 +39,8 @@ class BalanceView(Units):
     """What the ledger says one location had."""
 
     location = fields.Str()
-    sequence = fields.Int()
-    changed_at = Instant()
+    version = fields.Int()
+    updated_at = Instant()
 
 
 class PastProductView(ProductUnits):

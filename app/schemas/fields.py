@@ -10,6 +10,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from app.models.inventory_items import RESERVED_WORDS
 from app.utils.clock import written
 from config import MAX_QUANTITY
 
@@ -19,10 +20,6 @@ NUMBER = re.compile(r"[0-9]{1,18}")
 SIGNED_NUMBER = re.compile(r"-?[0-9]{1,18}")
 INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
-)
-# Paths below /inventory/ that are calls of their own.
-RESERVED_WORDS = frozenset(
-    {"low-stock", "summary", "search", "barcode", "categories", "units", "bulk", "availability", "products"}
 )
 
 
@@ -137,6 +134,15 @@ class QueryWhole(fields.Integer):
         if not isinstance(value, str) or not NUMBER.fullmatch(value):
             raise ValidationError("Must be a whole number.")
         return int(value)
+
+
+class Flag(fields.Boolean):
+    """A JSON true or false; 1, 0 and "yes" are something else."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if type(value) is not bool:
+            raise self.make_error("invalid", input=value)
+        return value
 
 
 class QueryFlag(fields.Boolean):

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from app.models.reservations import Status
-from app.schemas.fields import Code, Instant, Reference, Text, Whole
+from app.schemas.fields import Code, Flag, Instant, Reference, Text, Whole
 from app.schemas.inventory_items import ItemLine
 from app.schemas.pages import PageQuery
 
@@ -46,8 +46,8 @@ class BatchNew(Schema):
     ttl_seconds = Whole(1, LONGEST_TTL, allow_none=True, load_default=None)
     notes = Text(500, allow_none=True, load_default=None)
     items = fields.List(fields.Nested(ItemLine), required=True, validate=validate.Length(1, 100))
-    split = fields.Bool(load_default=False, truthy={True}, falsy={False})
-    allow_partial = fields.Bool(load_default=False, truthy={True}, falsy={False})
+    split = Flag(load_default=False)
+    allow_partial = Flag(load_default=False)
 
 
 class BatchView(Schema):
@@ -74,9 +74,7 @@ class Confirm(OnExpired):
 
 
 class Ids(Schema):
-    reservation_ids = fields.List(
-        fields.Str(validate=validate.Length(1, 64)), required=True, validate=validate.Length(1, 100)
-    )
+    reservation_ids = fields.List(Reference(), required=True, validate=validate.Length(1, 100))
 
 
 class ConfirmMany(Ids, OnExpired):

@@ -66,8 +66,8 @@ def as_of(product_id: str, location: str | None, moment: datetime) -> dict[str, 
             "quantity": row.quantity_after,
             "reserved_quantity": row.reserved_after,
             "available_quantity": row.quantity_after - row.reserved_after,
-            "sequence": row.sequence,
-            "changed_at": row.created_at,
+            "version": row.sequence,
+            "updated_at": row.created_at,
         }
         for row in stock_movements.balances_at(product_id, location, moment)
     ]

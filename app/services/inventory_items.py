@@ -120,7 +120,8 @@ def transfer(product_id: str, *, source: str, target: str, quantity: int, reason
     stock = book.get(product_id, source)
     destination = book.at(product_id, target)
     if destination is None:
-        _add_rows(book, [Create(product_id=product_id, location=target)])
+        if not _add_rows(book, [Create(product_id=product_id, location=target)]):
+            raise UnknownLocation(f"no location {target}", location=target)
         destination = book.get(product_id, target)
     elif destination.archived_at is not None:
         _reopen(destination)

@@ -7,7 +7,6 @@ import re
 import time
 
 from flask import Flask, Response, g, request
-from werkzeug.routing import BaseConverter
 
 from app.utils import context, ids, metrics
 
@@ -16,20 +15,7 @@ ANONYMOUS = "anonymous"
 log = logging.getLogger("app.requests")
 
 
-class CodeConverter(BaseConverter):
-    """A product id or location code; anything else in its place is an unknown URL."""
-
-    regex = r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}"
-
-
-class IdConverter(BaseConverter):
-    """A UUID as we write it."""
-
-    regex = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-
-
 def init_app(app: Flask) -> None:
-    app.url_map.converters |= {"code": CodeConverter, "id": IdConverter}
     app.before_request(_enter)
     app.after_request(_leave)
 

@@ -14,7 +14,7 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Response, request
 from flask_restx import Namespace
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
 
 from app.errors import DomainError, InvalidQuery, Unavailable, ValidationFailed
 from app.utils import problems
@@ -23,20 +23,22 @@ from app.utils.strict_json import (
     InvalidJson,
     LengthRequired,
     PayloadTooLarge,
+    RequestTimeout,
     UnsupportedMediaType,
     read_object,
 )
 
 View = Callable[..., Any]
-BODY_ERRORS = (InvalidJson, LengthRequired, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
+BODY_ERRORS = (InvalidJson, RequestTimeout, LengthRequired, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
 MAX_BODY = 65_536
+PRODUCES = ["application/json", "application/problem+json"]
 
 
 class Problem(Schema):
     """RFC 9457 problem details, with the error's own facts beside them."""
 
     class Meta:
-        additional_properties = True
+        unknown = INCLUDE
 
     type = fields.Str(required=True)
     title = fields.Str(required=True)
@@ -147,7 +149,7 @@ def _documented(
     if body is not None:
         view = ns.expect(_model(ns, type(body)), validate=False)(view)
         errors += BODY_ERRORS
-    view = ns.doc(params=_parameters(query, headers), description=view.__doc__)(view)
+    view = ns.doc(params=_parameters(query, headers), description=view.__doc__, produces=PRODUCES)(view)
     view = ns.response(status, "Success", _model(ns, _envelope(type(returns) if returns else None, many)))(view)
     for code, words in _by_status([*errors, InvalidQuery, Unavailable]).items():
         view = ns.response(code, words, _model(ns, Problem))(view)
@@ -169,7 +171,7 @@ def _parameters(query: Schema | None, headers: dict[str, str]) -> dict[str, Any]
     }
     if query is not None:
         for parameter in _marshmallow.converter.schema2parameters(query, location="query"):  # type: ignore[union-attr]
-            described[parameter.pop("name")] = parameter
+            described[parameter.pop("name")] = _without(parameter, "example")
     return described
 
 
@@ -177,8 +179,23 @@ def _model(ns: Namespace, schema: type[Schema]) -> Any:
     _marshmallow.converter.resolve_nested_schema(schema)  # type: ignore[union-attr]
     for name, definition in _spec.components.schemas.items():
         if name not in ns.models:
-            ns.schema_model(name, definition)
+            ns.schema_model(name, _without_null_defaults(definition))
     return ns.models[_name(schema)]
+
+
+def _without(parameter: dict[str, Any], word: str) -> dict[str, Any]:
+    """Swagger 2.0 allows an example in bodies only."""
+    kept = {name: value for name, value in parameter.items() if name != word}
+    return kept | {"items": _without(kept["items"], word)} if "items" in kept else kept
+
+
+def _without_null_defaults(definition: dict[str, Any]) -> dict[str, Any]:
+    """Swagger 2.0 knows no null, so no default is one."""
+    properties = {
+        name: {word: value for word, value in said.items() if (word, value) != ("default", None)}
+        for name, said in definition.get("properties", {}).items()
+    }
+    return definition | {"properties": properties}
 
 
 @cache

@@ -25,7 +25,7 @@ from app.errors import (
     Unavailable,
 )
 from app.utils import clock, context, database_errors, metrics
-from app.utils.strict_json import LengthRequired, PayloadTooLarge, UnsupportedMediaType
+from app.utils.strict_json import LengthRequired, PayloadTooLarge, RequestTimeout, UnsupportedMediaType
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ STATUS: dict[type[DomainError], int] = {
     NotFound: 404,
     Conflict: 409,
     Expired: 410,
+    RequestTimeout: 408,
     LengthRequired: 411,
     Stale: 412,
     PayloadTooLarge: 413,
@@ -89,6 +90,11 @@ def body_of(error: DomainError) -> dict[str, Any]:
 def response(status: int, code: str, title: str, detail: str, facts: dict[str, Any] | None = None) -> Response:
     body = _body(status, code, title, detail, facts or {})
     return Response(encoded(body), status, content_type="application/problem+json")
+
+
+def problem(status: int, code: str, title: str, detail: str) -> bytes:
+    """A problem outside of any request."""
+    return encoded(_body(status, code, title, detail, {}))
 
 
 def encoded(value: Any) -> bytes:

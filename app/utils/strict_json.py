@@ -12,6 +12,7 @@ import re
 from typing import Any, NoReturn
 
 from flask import Request
+from werkzeug.exceptions import ClientDisconnected
 
 from app.errors import Malformed
 
@@ -33,6 +34,10 @@ class PayloadTooLarge(Malformed):
     """The body is larger than this call takes."""
 
 
+class RequestTimeout(Malformed):
+    """The body stopped coming before it was complete."""
+
+
 class UnsupportedMediaType(Malformed):
     """The body must be application/json in UTF-8, not compressed."""
 
@@ -40,7 +45,10 @@ class UnsupportedMediaType(Malformed):
 def read_object(request: Request, *, max_bytes: int) -> dict[str, Any]:
     """The request's body as a JSON object; raises one of the errors above."""
     _check_headers(request, max_bytes)
-    body = request.get_data(cache=False)
+    try:
+        body = request.get_data(cache=False)
+    except ClientDisconnected:
+        raise RequestTimeout("the body did not arrive") from None
     value = parse(body)
     if not isinstance(value, dict):
         raise InvalidJson("the body must be a JSON object")
@@ -54,9 +62,9 @@ def _check_headers(request: Request, max_bytes: int) -> None:
         raise UnsupportedMediaType("the body must be in UTF-8")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise UnsupportedMediaType("compressed bodies are not accepted")
-    if request.headers.get("Transfer-Encoding") or request.content_length is None:
+    if request.headers.get("Transfer-Encoding"):
         raise LengthRequired("send Content-Length; chunked bodies are not accepted")
-    if request.content_length > max_bytes:
+    if (request.content_length or 0) > max_bytes:
         raise PayloadTooLarge(f"the body may have {max_bytes} bytes", max_bytes=max_bytes)
 
 

@@ -1,0 +1,28 @@
+"""What may stand in a path; anything else in its place is an unknown URL."""
+
+from flask import Flask
+from werkzeug.routing import BaseConverter
+
+from app.models.inventory_items import RESERVED_WORDS
+
+
+class CodeConverter(BaseConverter):
+    """A location code."""
+
+    regex = r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,63}"
+
+
+class ProductConverter(BaseConverter):
+    """A product id: a code that is not the name of a call."""
+
+    regex = rf"(?!(?:{'|'.join(sorted(RESERVED_WORDS))})(?:/|\Z)){CodeConverter.regex}"
+
+
+class IdConverter(BaseConverter):
+    """A UUID as we write it."""
+
+    regex = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+
+def init_app(app: Flask) -> None:
+    app.url_map.converters |= {"code": CodeConverter, "product": ProductConverter, "id": IdConverter}

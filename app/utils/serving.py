@@ -1,0 +1,47 @@
+"""Gunicorn's threaded worker, made to give up on clients that stop and to refuse in the API's own words.
+
+A thread that waits for a body waits without end by default, so as many silent clients as there are threads
+would be an outage.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import struct
+from typing import Any
+
+from gunicorn import util
+from gunicorn.http import errors
+from gunicorn.workers.gthread import ThreadWorker
+
+from app.utils.problems import problem
+
+SILENCE_SECONDS = 10
+STATUSES: dict[type[Exception], tuple[int, str]] = {
+    errors.LimitRequestLine: (414, "URI Too Long"),
+    errors.LimitRequestHeaders: (431, "Request Header Fields Too Large"),
+    errors.ExpectationFailed: (417, "Expectation Failed"),
+    errors.UnsupportedTransferCoding: (501, "Not Implemented"),
+}
+log = logging.getLogger(__name__)
+
+
+class BoundedThreadWorker(ThreadWorker):
+    def handle(self, conn: Any) -> Any:
+        # Kept by the kernel, so it survives the worker's own switching between blocking and not.
+        bound = struct.pack("ll", SILENCE_SECONDS, 0)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bound)
+        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bound)
+        return super().handle(conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        ours = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
+        if not isinstance(exc, errors.ParseException) or isinstance(exc, ours):
+            super().handle_error(req, client, addr, exc)
+            return
+        status, title = STATUSES.get(type(exc), (400, "Bad Request"))
+        log.warning("refused before it was a request: %s", exc)
+        body = problem(status, title.lower().replace(" ", "_"), title, "The request is not HTTP as it should be.")
+        head = f"HTTP/1.1 {status} {title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+        util.write_nonblock(client, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
