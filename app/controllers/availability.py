@@ -20,8 +20,7 @@ class Availability(Resource):
     def post(self, body: dict[str, Any]) -> dict[str, Any]:
         """Whether each line of a basket, and all of it, could be promised now"""
         lines = [Line(item["product_id"], item["quantity"], item["location"]) for item in body["items"]]
-        answers = availability.check(lines)
-        return {"available": all(answer["available"] for answer in answers), "items": answers}
+        return availability.check(lines)
 
 
 @ns.route("/<product:product_id>/availability")
@@ -35,4 +34,5 @@ class AvailabilityOfProduct(Resource):
         location = query.get("location")
         if not item_rows.find(product_id, location, clock.now()):
             raise item_rows.not_found(product_id, location)
-        return availability.check([Line(product_id, query["quantity"], location)])[0]
+        [answer] = availability.check([Line(product_id, query["quantity"], location)])["items"]
+        return answer  # type: ignore[no-any-return]

@@ -46,11 +46,15 @@ def lock(ids: Collection[str]) -> list[Hold]:
     return _holds(select(*_COLUMNS).where(holds.id.in_(wanted)).order_by(holds.id))
 
 
-def lock_overdue(now: datetime, *, limit: int, item_ids: Collection[int] | None = None) -> list[Hold]:
+def lock_overdue(
+    now: datetime, *, limit: int, item_ids: Collection[int] | None = None, others_than: Collection[str] = ()
+) -> list[Hold]:
     """Lock active reservations whose time is over, oldest first, passing over those somebody else has locked."""
     overdue = [holds.status == Status.ACTIVE, holds.expires_at <= now]
     if item_ids is not None:
         overdue.append(holds.inventory_item_id.in_(sorted(item_ids)))
+    if others_than:
+        overdue.append(holds.id.not_in(sorted(others_than)))
     order = (holds.expires_at, holds.id)
     locked = select(holds.id).where(*overdue).order_by(*order).limit(limit).with_for_update(skip_locked=True)
     ids = list(db.session.execute(locked).scalars())

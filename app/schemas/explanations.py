@@ -24,6 +24,13 @@ class ProductQuery(PlaceQuery):
     as_of = Instant()
 
 
+class PlaceView(ItemView):
+    """One location of the product. As of a moment: its last ledger row then."""
+
+    sequence = fields.Int(metadata={"description": "only as of a moment"})
+    changed_at = Instant(metadata={"description": "only as of a moment"})
+
+
 class ProductView(ProductUnits):
     """One product over all its locations. As of a moment, what the ledger says of it then."""
 
@@ -31,7 +38,7 @@ class ProductView(ProductUnits):
     is_low_stock = fields.Bool(metadata={"description": "low at one location at least"})
     next_release_at = Instant(allow_none=True)
     archived = fields.Bool()
-    locations = fields.List(fields.Nested(ItemView))
+    locations = fields.List(fields.Nested(PlaceView))
     product = fields.Dict(allow_none=True, metadata={"description": "details from the product service, or null"})
 
 
@@ -39,8 +46,8 @@ class BalanceView(Units):
     """What the ledger says one location had."""
 
     location = fields.Str()
-    version = fields.Int()
-    updated_at = Instant()
+    sequence = fields.Int()
+    changed_at = Instant()
 
 
 class PastProductView(ProductUnits):

@@ -11,8 +11,12 @@ from app.repositories import inventory_items, reservations
 from app.utils import clock
 
 
-def check(lines: Sequence[Line]) -> list[dict[str, Any]]:
-    """One answer per line, in order. Lines for the same product and location are judged by their sum."""
+def check(lines: Sequence[Line]) -> dict[str, Any]:
+    """Whether all lines together could be promised, and one answer per line, in order.
+
+    Lines for the same product and location are judged by their sum; all lines of a product, wherever they want
+    it from, must fit into what there is of it.
+    """
     now = clock.now()
     rows: dict[str, list[Any]] = {}
     for row in inventory_items.find_many({line.product_id for line in lines}, now):
@@ -24,7 +28,17 @@ def check(lines: Sequence[Line]) -> list[dict[str, Any]]:
         (product_id, location): _answer(product_id, location, total, rows.get(product_id, []), now)
         for (product_id, location), total in totals.items()
     }
-    return [answers[line.product_id, line.location] | {"quantity": line.quantity} for line in lines]
+    items = [answers[line.product_id, line.location] | {"quantity": line.quantity} for line in lines]
+    return {"available": all(item["available"] for item in items) and _fit(lines, rows), "items": items}
+
+
+def _fit(lines: Sequence[Line], rows: dict[str, list[Any]]) -> bool:
+    wanted: Counter[str] = Counter()
+    for line in lines:
+        wanted[line.product_id] += line.quantity
+    return all(
+        units <= sum(row.available_quantity for row in rows.get(product_id, [])) for product_id, units in wanted.items()
+    )
 
 
 def _answer(product_id: str, location: str | None, wanted: int, rows: list[Any], now: Any) -> dict[str, Any]:

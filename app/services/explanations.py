@@ -23,10 +23,11 @@ class Snapshot:
     """A product's live numbers, how long they stay true, and whether only a version can change them.
 
     `settled` is False while overdue holds wait for the sweep: the numbers have moved on, the version has not.
+    Without details from a product service that failed there is no ETag, since they will come back without a version.
     """
 
     view: dict[str, Any]
-    etag: str
+    etag: str | None
     settled: bool
     seconds: float | None
 
@@ -35,7 +36,8 @@ def snapshot(product_id: str, location: str | None) -> Snapshot:
     """Raises `InventoryItemNotFound` for a product without any row; one that is archived everywhere still answers."""
     details, kept = product_details.find(product_id)
     now = clock.now()
-    rows = _rows(product_id, location, now)
+    found = _found(product_id, location, now)
+    rows = _open(found)
     soonest, _ = reservations.next_release([row.id for row in rows], now)
     view = _totals(product_id, rows) | {
         "is_low_stock": any(row.available_quantity <= row.minimum_stock_level for row in rows),
@@ -46,12 +48,17 @@ def snapshot(product_id: str, location: str | None) -> Snapshot:
     }
     lives = [(soonest - now) / timedelta(seconds=1)] if soonest else []
     lives += [] if kept else [product_details.RETRY_SECONDS]
-    return Snapshot(
-        view,
-        str(sum(row.version for row in rows)),
-        not any(row.lapsed for row in rows),
-        min(lives, default=None),
-    )
+    settled = not any(row.lapsed for row in rows)
+    return Snapshot(view, _etag(found) if kept else None, settled, min(lives, default=None))
+
+
+def _etag(found: Sequence[Any]) -> str:
+    """The version. Over several locations their sum and number, which is no version of any one of them.
+
+    Archived rows count as well: without them an old sum could come back.
+    """
+    versions = sum(row.version for row in found)
+    return str(versions) if len(found) == 1 else f"{versions}.{len(found)}"
 
 
 def as_of(product_id: str, location: str | None, moment: datetime) -> dict[str, Any]:
@@ -59,15 +66,15 @@ def as_of(product_id: str, location: str | None, moment: datetime) -> dict[str, 
     now = clock.now()
     if moment > now:
         raise InvalidQuery("as_of lies in the future", errors={"as_of": ["Must not lie in the future."]})
-    _rows(product_id, location, now)
+    _found(product_id, location, now)
     balances = [
         {
             "location": row.location,
             "quantity": row.quantity_after,
             "reserved_quantity": row.reserved_after,
             "available_quantity": row.quantity_after - row.reserved_after,
-            "version": row.sequence,
-            "updated_at": row.created_at,
+            "sequence": row.sequence,
+            "changed_at": row.created_at,
         }
         for row in stock_movements.balances_at(product_id, location, moment)
     ]
@@ -79,7 +86,7 @@ def as_of(product_id: str, location: str | None, moment: datetime) -> dict[str, 
 
 def explain(product_id: str, location: str | None) -> dict[str, Any]:
     now = clock.now()
-    rows = _rows(product_id, location, now)
+    rows = _open(_found(product_id, location, now))
     holds = reservations.live([row.id for row in rows], now, limit=LISTED_HOLDS)
     denied = denied_demand.since(now - DENIED_WINDOW, product_id=product_id)
     totals = _totals(product_id, rows)
@@ -92,11 +99,15 @@ def explain(product_id: str, location: str | None) -> dict[str, Any]:
     }
 
 
-def _rows(product_id: str, location: str | None, now: datetime) -> Sequence[Any]:
-    """Open rows; the archived ones only when there are no others."""
+def _found(product_id: str, location: str | None, now: datetime) -> Sequence[Any]:
     found = inventory_items.find(product_id, location, now)
     if not found:
         raise inventory_items.not_found(product_id, location)
+    return found
+
+
+def _open(found: Sequence[Any]) -> Sequence[Any]:
+    """Open rows; the archived ones only when there are no others."""
     return [row for row in found if row.archived_at is None] or found
 
 

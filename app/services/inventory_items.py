@@ -93,11 +93,21 @@ def run(operation: Operation) -> Any:
     return stock_movements.written([outcome.movement])[0] if outcome.movement else None
 
 
-@transactional
 def bulk(operations: Sequence[Operation], *, atomic: bool = False) -> list[Outcome]:
     """Every operation in order, in one transaction. A refused row changes nothing and does not stop the others,
     unless `atomic`: then the first refusal raises `BulkRefused` and nothing is applied.
     """
+    try:
+        outcomes = _bulk(operations, atomic=atomic)
+    except BulkRefused as refusal:
+        refusals.inform([refusal.facts["refused"]])
+        raise
+    refusals.inform(outcome.error for outcome in outcomes)
+    return outcomes
+
+
+@transactional
+def _bulk(operations: Sequence[Operation], *, atomic: bool) -> list[Outcome]:
     book, fresh = _open(operations)
     outcomes = []
     for index, operation in enumerate(operations):
@@ -175,6 +185,9 @@ def _empty_row(create: Create, location_id: int, book: Book) -> dict[str, Any]:
 
 
 def _apply(book: Book, operation: Operation, fresh: set[tuple[str, str]]) -> Outcome:
+    key = (operation.product_id, operation.location)
+    if key in fresh and not isinstance(operation, Create):
+        raise inventory_items.not_found(*key)  # its row is there for a Create that comes later
     match operation:
         case Create():
             return _create(book, operation, fresh)
@@ -243,7 +256,8 @@ def _require_current(stock: Stock, change: Change) -> None:
     facts = {"product_id": stock.product_id, "location": stock.location, "version": stock.seen_version}
     if "quantity" in change.values and change.versions is None and change.expected_quantity is None:
         raise VersionRequired("send If-Match or expected_quantity to set a quantity", **facts)
-    if change.versions is not None and stock.version not in change.versions:
-        raise VersionMismatch(f"the item is at version {stock.version}", **facts)
+    # The version that was read: expiring overdue holds to make room must not count as somebody else's change.
+    if change.versions is not None and stock.seen_version not in change.versions:
+        raise VersionMismatch(f"the item is at version {stock.seen_version}", **facts)
     if change.expected_quantity not in (None, stock.quantity):
         raise VersionMismatch(f"the item has {stock.quantity} units", quantity=stock.quantity, **facts)

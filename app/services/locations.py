@@ -47,7 +47,8 @@ def update(code: str, values: dict[str, Any], *, version: int | None, versions: 
     """Change a location under the version it was read at: `versions` from If-Match or `version` from the body."""
     location = _current(code, version=version, versions=versions)
     locations.save(location.id, location.version, **values, updated_at=clock.now())
-    _forget()
+    # Products list their locations in order of priority, so every lookup may have changed.
+    after_commit(cache().clear)
     return locations.get(code)
 
 

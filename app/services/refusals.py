@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
-from app.errors import InsufficientStock
+from app.errors import DomainError, InsufficientStock
 from app.models.allocation import Allocation
 from app.repositories import denied_demand, inventory_items, reservations
 from app.utils import clock
@@ -25,11 +25,18 @@ def informed(use_case: Callable[P, R]) -> Callable[P, R]:
         try:
             return use_case(*args, **kwargs)
         except InsufficientStock as refusal:
-            for facts in [refusal.facts, *refusal.facts.get("shortages", [])]:
-                _add_next_release(facts)
+            inform([refusal])
             raise
 
     return run
+
+
+def inform(errors: Iterable[DomainError | None]) -> None:
+    """Add to every `InsufficientStock` among these when units come back next, and how many."""
+    for error in errors:
+        if isinstance(error, InsufficientStock):
+            for facts in [error.facts, *error.facts.get("shortages", [])]:
+                _add_next_release(facts)
 
 
 def count(allocation: Allocation) -> None:

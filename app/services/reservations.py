@@ -87,7 +87,7 @@ def reserve_batch(
 
 def _allocate(book: Book, lines: list[Line], *, split: bool, partial: bool) -> Allocation:
     allocation = _plan(book, lines, split=split, partial=partial)
-    if allocation.shortages and book.expire_overdue():
+    while allocation.shortages and book.expire_overdue():
         allocation = _plan(book, lines, split=split, partial=partial)
     return allocation
 

@@ -42,6 +42,8 @@ class Book:
         self._at: dict[tuple[str, str], Stock] = {}
         self._new: list[Hold] = []
         self._changed: dict[str, Hold] = {}
+        # Reservations this unit of work decides about itself: making room must not end them behind its back.
+        self._own: set[str] = set()
         self.include(stocks)
 
     @classmethod
@@ -52,7 +54,9 @@ class Book:
     @classmethod
     def open_for(cls, holds: Collection[Hold], now: datetime) -> Book:
         """Lock the items of these reservations, which the caller has locked before."""
-        return cls(inventory_items.lock_ids({hold.inventory_item_id for hold in holds}), now)
+        book = cls(inventory_items.lock_ids({hold.inventory_item_id for hold in holds}), now)
+        book._own = {hold.id for hold in holds}
+        return book
 
     def include(self, stocks: Iterable[Stock]) -> None:
         for stock in stocks:
@@ -103,16 +107,21 @@ class Book:
         ids = [stock.id for stock in (self._stocks.values() if stocks is None else stocks)]
         if not ids:
             return 0
-        return self.expire(reservations.lock_overdue(self.now, limit=EXPIRED_ON_DEMAND, item_ids=ids))
+        overdue = reservations.lock_overdue(self.now, limit=EXPIRED_ON_DEMAND, item_ids=ids, others_than=self._done())
+        return self.expire(overdue)
+
+    def _done(self) -> set[str]:
+        """Reservations not to be taken from the database again: decided here, and not written yet."""
+        return self._own | self._changed.keys()
 
     def decide(self, stock: Stock, decision: Callable[[], T]) -> T:
-        """Decide; when too much is promised, expire what is overdue on this item and decide once more."""
-        try:
-            return decision()
-        except (InsufficientStock, BelowReserved, ItemNotEmpty):
-            if not self.expire_overdue([stock]):
-                raise
-            return decision()
+        """Decide; as long as too much is promised, expire what is overdue on this item and decide again."""
+        while True:
+            try:
+                return decision()
+            except (InsufficientStock, BelowReserved, ItemNotEmpty):
+                if not self.expire_overdue([stock]):
+                    raise
 
     def write(self) -> None:
         """Write everything once, the ledger last; raises `LostRace` when a guard refuses."""

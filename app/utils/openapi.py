@@ -31,7 +31,6 @@ from app.utils.strict_json import (
 View = Callable[..., Any]
 BODY_ERRORS = (InvalidJson, RequestTimeout, LengthRequired, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
 MAX_BODY = 65_536
-PRODUCES = ["application/json", "application/problem+json"]
 
 
 class Problem(Schema):
@@ -149,7 +148,7 @@ def _documented(
     if body is not None:
         view = ns.expect(_model(ns, type(body)), validate=False)(view)
         errors += BODY_ERRORS
-    view = ns.doc(params=_parameters(query, headers), description=view.__doc__, produces=PRODUCES)(view)
+    view = ns.doc(params=_parameters(query, headers), description=view.__doc__)(view)
     view = ns.response(status, "Success", _model(ns, _envelope(type(returns) if returns else None, many)))(view)
     for code, words in _by_status([*errors, InvalidQuery, Unavailable]).items():
         view = ns.response(code, words, _model(ns, Problem))(view)

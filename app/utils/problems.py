@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from flask import Flask, Response
 from flask_restx import Api
+from flask_restx.representations import output_json
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
@@ -47,6 +48,11 @@ STATUS: dict[type[DomainError], int] = {
 
 class ProblemApi(Api):
     """Flask-RESTX's own handler answers with an exception's `data`, which can be the rejected input."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # So that the API page announces it; every answer is a finished response and never negotiated.
+        self.representation("application/problem+json")(output_json)
 
     def handle_error(self, e: Exception) -> Response:
         return to_response(e)

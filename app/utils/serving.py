@@ -17,7 +17,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from app.utils.problems import problem
 
-SILENCE_SECONDS = 10
+SILENCE_SECONDS = 5
 STATUSES: dict[type[Exception], tuple[int, str]] = {
     errors.LimitRequestLine: (414, "URI Too Long"),
     errors.LimitRequestHeaders: (431, "Request Header Fields Too Large"),

@@ -47,7 +47,7 @@ def read_object(request: Request, *, max_bytes: int) -> dict[str, Any]:
     _check_headers(request, max_bytes)
     try:
         body = request.get_data(cache=False)
-    except ClientDisconnected:
+    except (ClientDisconnected, OSError):
         raise RequestTimeout("the body did not arrive") from None
     value = parse(body)
     if not isinstance(value, dict):
