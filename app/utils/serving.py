@@ -18,6 +18,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from app.utils.problems import problem
 
 SILENCE_SECONDS = 5
+LINGER_SECONDS = 0.5
 STATUSES: dict[type[Exception], tuple[int, str]] = {
     errors.LimitRequestLine: (414, "URI Too Long"),
     errors.LimitRequestHeaders: (431, "Request Header Fields Too Large"),
@@ -33,7 +34,13 @@ class BoundedThreadWorker(ThreadWorker):
         bound = struct.pack("ll", SILENCE_SECONDS, 0)
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bound)
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bound)
-        return super().handle(conn)
+        keep = super().handle(conn)
+        if keep is False:
+            # Here and briefly: the worker's one accepting thread would do it otherwise, two seconds for each
+            # client that does not close its side, while nobody else gets in.
+            util.close_graceful(conn.sock, timeout=LINGER_SECONDS)
+            conn.close = _is_closed
+        return keep
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         ours = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
@@ -45,3 +52,7 @@ class BoundedThreadWorker(ThreadWorker):
         body = problem(status, title.lower().replace(" ", "_"), title, "The request is not HTTP as it should be.")
         head = f"HTTP/1.1 {status} {title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
         util.write_nonblock(client, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def _is_closed(graceful: bool = False) -> None:
+    """What the accepting thread calls on a connection that its own thread has closed."""
