@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.schemas.fields import RESERVED_WORDS
+from app.models.inventory_items import RESERVED_WORDS
 from tests import factories
 from tests.api.refusals import assert_refused, nothing_changes
 from tests.conftest import NOON

@@ -91,7 +91,7 @@ def test_an_entry_lives_no_longer_than_the_next_expiry(app):
 def test_an_item_is_cached_until_its_next_hold_ends(app, client, time, monkeypatch):
     factories.stock(5)
     factories.hold(2, ttl=60)
-    kept = []
+    kept: list[Entry] = []
     monkeypatch.setattr(type(cache()), "lookup", _recording(type(cache()).lookup, kept))
     client.get(ITEM)
     assert [entry.seconds for entry in kept] == [60.0]

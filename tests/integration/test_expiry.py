@@ -56,9 +56,13 @@ def test_a_full_batch_is_followed_by_another(app, time, monkeypatch):
     for _ in range(25):
         factories.hold(1, ttl=1)
     time.forward(seconds=1)
-    taken = []
-    expire = reservations.expire_overdue
-    monkeypatch.setattr(reservations, "expire_overdue", lambda limit: taken.append(expire(limit=10)) or taken[-1])
+    taken, expire = [], reservations.expire_overdue
+
+    def batch(limit):
+        taken.append(expire(limit=limit))
+        return taken[-1]
+
+    monkeypatch.setattr(reservations, "expire_overdue", batch)
     monkeypatch.setattr(expiry, "settings", lambda: _Settings(10))
     assert expiry.sweep() == 25
     assert taken == [10, 10, 5]

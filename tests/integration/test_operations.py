@@ -1,6 +1,7 @@
 """The commands for those who run the service, and the repair that never contradicts the ledger."""
 
 import json
+from typing import cast
 
 import pytest
 from sqlalchemy import text
@@ -109,7 +110,7 @@ def test_audit_finds_a_hole_in_the_ledger(app):
 def test_audit_over_http_is_bounded_and_goes_on_where_it_stopped(client):
     for number in range(5):
         factories.stock(1, f"P-{number}")
-    seen, after = 0, 0
+    seen, after = 0, cast("int | None", 0)
     while after is not None:
         told = client.get("/api/v1/audit", query_string={"after": after, "limit": 2}).json["data"]
         assert told["clean"]
