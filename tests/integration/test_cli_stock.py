@@ -541,7 +541,7 @@ def test_an_export_fills_a_new_database_that_has_the_locations(flask, tmp_path):
     upgrade()
     refused = flask("import-stock", path)
     assert len(complaints(refused)) == 104
-    assert complaints(refused)[0] == "line 4: no location store-1531"
+    assert complaints(refused)[0] == "line 5: no location store-1531"
     for code in ("store-281", "store-1531", "store-203"):
         factories.location(code)
     ended = flask("import-stock", path)

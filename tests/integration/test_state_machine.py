@@ -21,7 +21,7 @@ from app.models.stock_movements import MovementType
 from app.repositories import reservations as reservation_rows
 from tests import factories
 from tests.conftest import Time
-from tests.integration.stock_machine import ENOUGH_TO_FIND, LOCATIONS, LONGEST, ROUNDS, THOROUGH, StockMachine
+from tests.integration.stock_machine import LOCATIONS, LONGEST, ROUNDS, THOROUGH, StockMachine
 
 
 @pytest.fixture
@@ -86,4 +86,4 @@ def test_the_machine_finds_a_planted_fault(machine, monkeypatch, fault):
     monkeypatch.setattr(owner, name, wrong)
     with pytest.raises((AssertionError, SQLAlchemyError, LostRace, DomainError)):
         for number in ROUNDS:
-            run_state_machine_as_test(seed(number)(machine), settings=ENOUGH_TO_FIND)
+            run_state_machine_as_test(seed(number)(machine), settings=THOROUGH)
