@@ -178,3 +178,24 @@ class OutcomeUnknown(Unavailable):
 
 class StorageFull(Unavailable):
     """The database has no room left."""
+
+
+# ── Idempotency ──────────────────────────────────────────────────────────────────────────────────
+
+
+class InvalidIdempotencyKey(Malformed):
+    """Idempotency-Key is one token or quoted string of 1-255 visible ASCII characters."""
+
+
+class IdempotencyInProgress(Conflict):
+    """The same request is being worked on; ask again in a moment."""
+
+    retry_after: ClassVar[int] = 1
+
+
+class IdempotencyKeyReused(Invalid):
+    """The key stands for another request already."""
+
+
+class IdempotencyKeyNotFound(NotFound):
+    """Nothing was done under this key, or it is more than 72 hours ago."""

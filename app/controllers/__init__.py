@@ -10,6 +10,7 @@ from app.controllers import (
     converters,
     explanations,
     health,
+    idempotency_keys,
     inventory_items,
     locations,
     metrics,
@@ -28,6 +29,7 @@ NAMESPACES = {
     "/movements": stock_movements.ns,
     "/reservations": reservations.ns,
     "/locations": locations.ns,
+    "/idempotency": idempotency_keys.ns,
     "/audit": audit.ns,
     "/health": health.ns,
 }

@@ -4,16 +4,16 @@ from typing import Any
 
 from flask_restx import Namespace, Resource
 
+from app.controllers.calls import read
 from app.schemas.audit import AuditQuery, AuditView
 from app.services import audit
-from app.utils.openapi import call
 
 ns = Namespace("audit", description="Whether everything that must be true is true")
 
 
 @ns.route("")
 class Audit(Resource):
-    @call(ns, query=AuditQuery(), returns=AuditView(), message="Audit")
+    @read(ns, query=AuditQuery(), returns=AuditView(), message="Audit")
     def get(self, query: dict[str, Any]) -> audit.Report:
         """Check the invariants of a bounded number of items; it reports and changes nothing"""
         return audit.check(after=query["after"], limit=query["limit"])

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask_restx import Resource
 
+from app.controllers.calls import read
 from app.controllers.inventory_items import ns
 from app.errors import InventoryItemNotFound
 from app.models.allocation import Line
@@ -11,12 +12,11 @@ from app.repositories import inventory_items as item_rows
 from app.schemas.availability import AvailabilityAsked, AvailabilityOverall, AvailabilityQuery, AvailabilityView
 from app.services import availability
 from app.utils import clock
-from app.utils.openapi import call
 
 
 @ns.route("/availability")
 class Availability(Resource):
-    @call(ns, body=AvailabilityAsked(), returns=AvailabilityOverall(), message="Availability")
+    @read(ns, body=AvailabilityAsked(), returns=AvailabilityOverall(), message="Availability")
     def post(self, body: dict[str, Any]) -> dict[str, Any]:
         """Whether each line of a basket, and all of it, could be promised now"""
         lines = [Line(item["product_id"], item["quantity"], item["location"]) for item in body["items"]]
@@ -25,7 +25,7 @@ class Availability(Resource):
 
 @ns.route("/<product:product_id>/availability")
 class AvailabilityOfProduct(Resource):
-    @call(
+    @read(
         ns, query=AvailabilityQuery(), returns=AvailabilityView(), message="Availability",
         errors=[InventoryItemNotFound],
     )  # fmt: skip

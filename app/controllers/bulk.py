@@ -5,6 +5,7 @@ from typing import Any
 from flask_restx import Resource
 from marshmallow import Schema, fields, validate
 
+from app.controllers.calls import write
 from app.controllers.inventory_items import change_of, ns
 from app.errors import DomainError, ValidationFailed
 from app.models.stock_movements import MovementType
@@ -12,7 +13,7 @@ from app.schemas import bulk as shapes
 from app.services import inventory_items
 from app.services.inventory_items import Adjust, Archive, BulkRefused, Create, Operation, Outcome
 from app.utils import problems
-from app.utils.openapi import call, load
+from app.utils.openapi import load
 
 MAX_BODY = 1_048_576
 
@@ -35,7 +36,7 @@ SHAPES: dict[str, Schema] = {
 
 @ns.route("/bulk")
 class InventoryBulk(Resource):
-    @call(
+    @write(
         ns, body=shapes.BulkAsked(), returns=shapes.BulkView(), message="Bulk done", max_body=MAX_BODY,
         errors=[BulkRefused],
     )  # fmt: skip

@@ -24,5 +24,16 @@ class IdConverter(BaseConverter):
     regex = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 
+class KeyConverter(BaseConverter):
+    """An idempotency key: visible ASCII but for the slash that would end it."""
+
+    regex = r"[!-.0-~]{1,255}"
+
+
 def init_app(app: Flask) -> None:
-    app.url_map.converters |= {"code": CodeConverter, "product": ProductConverter, "id": IdConverter}
+    app.url_map.converters |= {
+        "code": CodeConverter,
+        "product": ProductConverter,
+        "id": IdConverter,
+        "key": KeyConverter,
+    }

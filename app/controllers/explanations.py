@@ -5,6 +5,7 @@ from typing import Any
 from flask import Response
 from flask_restx import Resource
 
+from app.controllers.calls import read
 from app.controllers.inventory_items import ns
 from app.errors import InventoryItemNotFound
 from app.extensions import settings
@@ -15,7 +16,6 @@ from app.services import explanations
 from app.services.stock import STOCK
 from app.utils import clock
 from app.utils.cache import Entry
-from app.utils.openapi import call
 from app.utils.replies import cached, list_key, render
 
 SUMMARY = Summary()
@@ -23,7 +23,7 @@ SUMMARY = Summary()
 
 @ns.route("/<product:product_id>/explain")
 class InventoryExplanation(Resource):
-    @call(
+    @read(
         ns, query=PlaceQuery(), returns=Explanation(), message="Explanation",
         errors=[InventoryItemNotFound],
     )  # fmt: skip
@@ -34,7 +34,7 @@ class InventoryExplanation(Resource):
 
 @ns.route("/summary")
 class InventorySummary(Resource):
-    @call(ns, query=PlaceQuery(), returns=Summary())
+    @read(ns, query=PlaceQuery(), returns=Summary())
     def get(self, query: dict[str, Any]) -> Response:
         """Totals over all items and per location"""
 

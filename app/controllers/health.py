@@ -3,10 +3,10 @@
 from flask import Response
 from flask_restx import Namespace, Resource
 
+from app.controllers.calls import read
 from app.schemas.health import HealthView, LiveView, ReadyView
 from app.services import health
 from app.utils.cache import Entry
-from app.utils.openapi import call
 from app.utils.replies import cached, render
 
 ns = Namespace("health", description="Whether the service can do its job")
@@ -16,7 +16,7 @@ VIEW = HealthView()
 
 @ns.route("/")
 class Health(Resource):
-    @call(ns, returns=HealthView(), errors=[health.Unhealthy])
+    @read(ns, returns=HealthView(), errors=[health.Unhealthy])
     def get(self) -> Response:
         """Each dependency: 200 when healthy or degraded, 503 when the service cannot work"""
 
@@ -31,7 +31,7 @@ class Health(Resource):
 
 @ns.route("/live")
 class Live(Resource):
-    @call(ns, returns=LiveView(), message="Alive")
+    @read(ns, returns=LiveView(), message="Alive")
     def get(self) -> dict[str, str]:
         """Whether the process answers; asks nobody else"""
         return {"status": "alive"}
@@ -39,7 +39,7 @@ class Live(Resource):
 
 @ns.route("/ready")
 class Ready(Resource):
-    @call(ns, returns=ReadyView(), message="Ready", errors=[health.Unhealthy])
+    @read(ns, returns=ReadyView(), message="Ready", errors=[health.Unhealthy])
     def get(self) -> dict[str, str]:
         """Whether requests should be sent here: 503 without the database"""
         seen = health.check()

@@ -6,6 +6,7 @@ from flask import Response
 from flask_restx import Namespace, Resource
 
 from app.controllers import preconditions
+from app.controllers.calls import read, write
 from app.errors import (
     AlreadyExists,
     BelowReserved,
@@ -33,7 +34,6 @@ from app.services import explanations, inventory_items
 from app.services.stock import STOCK, item_tag
 from app.utils import clock
 from app.utils.cache import Entry
-from app.utils.openapi import call
 from app.utils.replies import Reply, cached, list_key, render, send
 
 ns = Namespace("inventory", description="Units on hand, promised and available")
@@ -59,14 +59,14 @@ def _item(product_id: str, location: str, message: str) -> Reply:
 
 @ns.route("/")
 class Inventory(Resource):
-    @call(ns, query=shapes.ItemQuery(), returns=shapes.ItemView(), many=True, errors=LIST_ERRORS)
+    @read(ns, query=shapes.ItemQuery(), returns=shapes.ItemView(), many=True, errors=LIST_ERRORS)
     def get(self, query: dict[str, Any]) -> Response:
         """List inventory items, one per product and location"""
         asked, sort = query.pop("asked"), query.pop("sort")
         query["product_id"] = tuple(sorted(query.get("product_id", ())))
         return item_list(item_rows.Filters(**query), sort, asked, "Inventory")
 
-    @call(
+    @write(
         ns, body=shapes.ItemNew(), returns=shapes.ItemView(), status=201,
         errors=[AlreadyExists, UnknownLocation],
     )  # fmt: skip
@@ -80,7 +80,7 @@ class Inventory(Resource):
 
 @ns.route("/<product:product_id>")
 class InventoryOfProduct(Resource):
-    @call(
+    @read(
         ns,
         query=views.ProductQuery(),
         returns=views.ProductView(),
@@ -103,7 +103,7 @@ class InventoryOfProduct(Resource):
         key = f"stock:{product_id}@{location or ''}"
         return cached(key, item_tag(product_id), fill, seconds=settings().cache_default_timeout)
 
-    @call(
+    @write(
         ns,
         body=shapes.ItemChange(),
         returns=shapes.ItemView(),
@@ -123,7 +123,7 @@ class InventoryOfProduct(Resource):
         inventory_items.run(change_of(product_id, body, preconditions.versions()))
         return _item(product_id, body["location"], "Inventory item changed")
 
-    @call(
+    @write(
         ns,
         query=shapes.ArchiveQuery(),
         returns=shapes.ItemView(),
@@ -149,7 +149,7 @@ def change_of(product_id: str, body: dict[str, Any], versions: frozenset[int] | 
 
 @ns.route("/<product:product_id>/adjust")
 class InventoryAdjust(Resource):
-    @call(
+    @write(
         ns,
         body=shapes.ItemAdjust(),
         returns=MovementView(),
@@ -164,7 +164,7 @@ class InventoryAdjust(Resource):
 
 @ns.route("/<product:product_id>/transfer")
 class InventoryTransfer(Resource):
-    @call(
+    @write(
         ns,
         body=shapes.ItemTransfer(),
         returns=MovementView(),
@@ -185,7 +185,7 @@ class InventoryTransfer(Resource):
 
 @ns.route("/low-stock")
 class LowStock(Resource):
-    @call(ns, query=shapes.LowStockQuery(), returns=shapes.ItemView(), many=True, errors=LIST_ERRORS)
+    @read(ns, query=shapes.LowStockQuery(), returns=shapes.ItemView(), many=True, errors=LIST_ERRORS)
     def get(self, query: dict[str, Any]) -> Response:
         """Items whose available units are at or below their minimum"""
         filters = item_rows.Filters(location=query.get("location"), low_stock=True)
@@ -194,7 +194,7 @@ class LowStock(Resource):
 
 @ns.route("/search")
 class InventorySearch(Resource):
-    @call(ns, query=shapes.SearchQuery(), returns=shapes.ItemView(), many=True, errors=LIST_ERRORS)
+    @read(ns, query=shapes.SearchQuery(), returns=shapes.ItemView(), many=True, errors=LIST_ERRORS)
     def get(self, query: dict[str, Any]) -> Response:
         """Items whose code contains these characters"""
         filters = item_rows.Filters(location=query.get("location"), q=query["q"])

@@ -5,6 +5,7 @@ from typing import Any
 from flask_restx import Namespace, Resource
 
 from app.controllers import preconditions
+from app.controllers.calls import read, write
 from app.errors import (
     AlreadyExists,
     InvalidIfMatch,
@@ -18,7 +19,6 @@ from app.models.locations import Location
 from app.repositories import locations as location_rows
 from app.schemas.locations import LocationChange, LocationNew, LocationQuery, LocationView
 from app.services import locations
-from app.utils.openapi import call
 from app.utils.replies import Reply
 
 ns = Namespace("locations", description="Stores and warehouses that hold stock")
@@ -30,13 +30,13 @@ def _reply(location: Location, message: str) -> Reply:
 
 @ns.route("/")
 class Locations(Resource):
-    @call(ns, query=LocationQuery(), returns=LocationView(), many=True, message="Locations")
+    @read(ns, query=LocationQuery(), returns=LocationView(), many=True, message="Locations")
     def get(self, query: dict[str, Any]) -> Reply:
         """List locations, those served first first"""
         page = location_rows.page(query["include_deleted"], query["asked"])
         return Reply(page.rows, meta=page.meta)
 
-    @call(ns, body=LocationNew(), returns=LocationView(), status=201, errors=[AlreadyExists])
+    @write(ns, body=LocationNew(), returns=LocationView(), status=201, errors=[AlreadyExists])
     def post(self, body: dict[str, Any]) -> Reply:
         """Open a location"""
         location = locations.create(body)
@@ -47,12 +47,12 @@ class Locations(Resource):
 
 @ns.route("/<code:code>")
 class LocationByCode(Resource):
-    @call(ns, returns=LocationView(), message="Location", errors=[LocationNotFound])
+    @read(ns, returns=LocationView(), message="Location", errors=[LocationNotFound])
     def get(self, code: str) -> Reply:
         """Show a location"""
         return _reply(location_rows.get(code), "Location")
 
-    @call(
+    @write(
         ns,
         body=LocationChange(),
         returns=LocationView(),
@@ -65,7 +65,7 @@ class LocationByCode(Resource):
         changed = locations.update(code, body, version=version, versions=preconditions.versions())
         return _reply(changed, "Location changed")
 
-    @call(ns, returns=LocationView(), errors=[LocationNotFound, LocationInUse])
+    @write(ns, returns=LocationView(), errors=[LocationNotFound, LocationInUse])
     def delete(self, code: str) -> Reply:
         """Close a location that holds no inventory"""
         return _reply(locations.delete(code), "Location deleted")
@@ -73,7 +73,7 @@ class LocationByCode(Resource):
 
 @ns.route("/<code:code>/restore")
 class LocationRestore(Resource):
-    @call(ns, returns=LocationView(), errors=[LocationNotFound])
+    @write(ns, returns=LocationView(), errors=[LocationNotFound])
     def post(self, code: str) -> Reply:
         """Open a closed location again"""
         return _reply(locations.restore(code), "Location restored")

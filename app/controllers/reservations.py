@@ -6,6 +6,7 @@ from typing import Any
 from flask import Response
 from flask_restx import Namespace, Resource
 
+from app.controllers.calls import read, write
 from app.errors import (
     AlreadyCancelled,
     AlreadyConfirmed,
@@ -38,7 +39,6 @@ from app.services import reservations
 from app.services.stock import STOCK, reservation_tag
 from app.utils import clock
 from app.utils.cache import Entry
-from app.utils.openapi import call
 from app.utils.replies import Reply, cached, list_key, render
 
 ns = Namespace("reservations", description="Units promised for a limited time")
@@ -57,7 +57,7 @@ def _owner(body: dict[str, Any]) -> reservations.Owner:
 
 @ns.route("/")
 class Reservations(Resource):
-    @call(
+    @read(
         ns,
         query=ReservationQuery(),
         returns=ReservationView(),
@@ -75,7 +75,7 @@ class Reservations(Resource):
 
         return cached(list_key(), STOCK, fill, seconds=settings().list_cache_seconds)
 
-    @call(
+    @write(
         ns,
         body=ReservationNew(),
         returns=ReservationView(),
@@ -90,7 +90,7 @@ class Reservations(Resource):
 
 @ns.route("/batch")
 class ReservationBatch(Resource):
-    @call(
+    @write(
         ns,
         body=BatchNew(),
         returns=BatchView(),
@@ -111,7 +111,7 @@ class ReservationBatch(Resource):
 
 @ns.route("/confirm")
 class ReservationConfirmMany(Resource):
-    @call(
+    @write(
         ns,
         body=ConfirmMany(),
         returns=ReservationView(),
@@ -128,7 +128,7 @@ class ReservationConfirmMany(Resource):
 
 @ns.route("/transfer")
 class ReservationHandOver(Resource):
-    @call(
+    @write(
         ns,
         body=HandOver(),
         returns=ReservationView(),
@@ -144,7 +144,7 @@ class ReservationHandOver(Resource):
 
 @ns.route("/<id:reservation_id>")
 class ReservationById(Resource):
-    @call(ns, returns=ReservationView(), errors=[ReservationNotFound])
+    @read(ns, returns=ReservationView(), errors=[ReservationNotFound])
     def get(self, reservation_id: str) -> Response:
         """Show a reservation"""
 
@@ -157,7 +157,7 @@ class ReservationById(Resource):
         key = reservation_tag(reservation_id)
         return cached(key, key, fill, seconds=settings().cache_default_timeout)
 
-    @call(
+    @write(
         ns,
         body=ReservationChange(),
         returns=ReservationView(),
@@ -168,7 +168,7 @@ class ReservationById(Resource):
         """Resize a live hold and/or let it end ttl_seconds from now"""
         return reservations.change(reservation_id, **body)
 
-    @call(
+    @write(
         ns, returns=ReservationView(), message="Reservation cancelled",
         errors=[ReservationNotFound, AlreadyConfirmed, ReservationExpired],
     )  # fmt: skip
@@ -179,7 +179,7 @@ class ReservationById(Resource):
 
 @ns.route("/<id:reservation_id>/confirm")
 class ReservationConfirm(Resource):
-    @call(
+    @write(
         ns,
         body=Confirm(),
         optional_body=True,

@@ -4,13 +4,13 @@ from typing import Any
 
 from flask_restx import Namespace, Resource
 
+from app.controllers.calls import read
 from app.controllers.inventory_items import ns as inventory
 from app.errors import InvalidCursor, InventoryItemNotFound, PageTooDeep
 from app.repositories import inventory_items as item_rows
 from app.repositories import stock_movements as movement_rows
 from app.schemas.stock_movements import AllMovementsQuery, MovementQuery, MovementView
 from app.utils import clock
-from app.utils.openapi import call
 from app.utils.replies import Reply
 
 ns = Namespace("movements", description="The append-only ledger of stock movements")
@@ -31,7 +31,7 @@ def _movements(query: dict[str, Any]) -> Reply:
 
 @ns.route("/")
 class Movements(Resource):
-    @call(ns, query=AllMovementsQuery(), returns=MovementView(), many=True, errors=ERRORS)
+    @read(ns, query=AllMovementsQuery(), returns=MovementView(), many=True, errors=ERRORS)
     def get(self, query: dict[str, Any]) -> Reply:
         """The ledger, newest first; with after= the change feed, oldest first and without a gap"""
         return _movements(query)
@@ -39,7 +39,7 @@ class Movements(Resource):
 
 @inventory.route("/<product:product_id>/movements")
 class MovementsOfProduct(Resource):
-    @call(
+    @read(
         inventory,
         query=MovementQuery(),
         returns=MovementView(),

@@ -12,7 +12,7 @@ import time
 from flask import Flask, current_app
 
 from app.extensions import cache, settings
-from app.services import reservations
+from app.services import idempotency_keys, reservations
 from app.services.health import SWEEP
 from app.utils import clock, context, ids, metrics
 
@@ -23,7 +23,7 @@ LONGEST_SECONDS = 30.0
 
 
 def sweep(request_id: str | None = None) -> int:
-    """Expire everything overdue, batch by batch. Safe to run any number of times at once."""
+    """Expire everything overdue, batch by batch, and forget old idempotency keys. Safe to run many times at once."""
     started, total, batch = time.monotonic(), 0, settings().expiry_batch_size
     with context.acting_as(ACTOR, request_id or ids.new_id()):
         while time.monotonic() - started < LONGEST_SECONDS:
@@ -31,6 +31,7 @@ def sweep(request_id: str | None = None) -> int:
             total += expired
             if expired < batch:
                 break
+        idempotency_keys.purge(clock.now())
         _report(total, time.monotonic() - started)
     return total
 

@@ -1,9 +1,10 @@
 """Every table, so that whoever imports this package has the whole schema."""
 
 from app.models.denied_demand import DeniedDemand
+from app.models.idempotency_keys import IdempotencyKey
 from app.models.inventory_items import InventoryItem
 from app.models.locations import Location
 from app.models.reservations import Reservation
 from app.models.stock_movements import StockMovement
 
-__all__ = ["DeniedDemand", "InventoryItem", "Location", "Reservation", "StockMovement"]
+__all__ = ["DeniedDemand", "IdempotencyKey", "InventoryItem", "Location", "Reservation", "StockMovement"]

@@ -3,10 +3,12 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Cast, DateTime, Dialect, Integer, String, cast, func
+from sqlalchemy import BigInteger, Cast, DateTime, Dialect, Integer, LargeBinary, String, cast, func
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+# Up to 16 MB on MySQL and MariaDB, whose plain BLOB holds 64 kB.
+Bytes = LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 BigId = BigInteger().with_variant(Integer, "sqlite")
 
 

@@ -6,6 +6,7 @@ RESTX publishes it. RESTX's own fields, parsers and marshalling are not used.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from functools import cache, wraps
 from typing import Any
@@ -29,6 +30,7 @@ from app.utils.strict_json import (
 )
 
 View = Callable[..., Any]
+Around = Callable[[Callable[[], Response], Any], Response]
 BODY_ERRORS = (InvalidJson, RequestTimeout, LengthRequired, PayloadTooLarge, UnsupportedMediaType, ValidationFailed)
 MAX_BODY = 65_536
 
@@ -69,10 +71,12 @@ def call(
     headers: dict[str, str] | None = None,
     max_body: int = MAX_BODY,
     optional_body: bool = False,
+    around: Around | None = None,
 ) -> Callable[[View], View]:
     """Declare a call. The view gets `body` and `query` loaded, and returns data, a `Reply` or a finished response.
 
-    With `optional_body` an empty request counts as `{}`.
+    With `optional_body` an empty request counts as `{}`. `around` is given the rest of the call as a function that
+    it may run again, and the body as it was sent.
     """
     shape = returns if returns is None or not many else type(returns)(many=True)
 
@@ -82,14 +86,20 @@ def call(
             loaded = _load_query(query)
             if query is not None:
                 kwargs["query"] = loaded
+            sent = None if body is None else _read_body(max_body, optional=optional_body)
             if body is not None:
-                kwargs["body"] = load(body, _read_body(max_body, optional=optional_body))
-            answer = view(*args, **kwargs)
-            if isinstance(answer, Response):
-                return answer
-            reply = answer if isinstance(answer, Reply) else Reply(answer)
-            rendered = render(shape, reply.data, message=reply.message or message, meta=reply.meta)
-            return send(rendered, status=status, etag=reply.etag, headers=reply.headers)
+                kwargs["body"] = load(body, sent)
+
+            def perform() -> Response:
+                # A view may take its arguments apart, and it may be run again.
+                answer = view(*args, **copy.deepcopy(kwargs))
+                if isinstance(answer, Response):
+                    return answer
+                reply = answer if isinstance(answer, Reply) else Reply(answer)
+                rendered = render(shape, reply.data, message=reply.message or message, meta=reply.meta)
+                return send(rendered, status=status, etag=reply.etag, headers=reply.headers)
+
+            return perform() if around is None else around(perform, sent)
 
         return _documented(ns, run, body, query, returns, many, status, [*errors], headers or {})
 

@@ -115,7 +115,7 @@ def _of_domain(error: DomainError) -> Response:
     body = body_of(error)
     metrics.REFUSALS.labels(body["code"]).inc()
     answer = Response(encoded(body), body["status"], content_type="application/problem+json")
-    if isinstance(error, Unavailable):
+    if hasattr(error, "retry_after"):
         answer.headers["Retry-After"] = str(error.retry_after)
     elif "retry_after_seconds" in error.facts:
         answer.headers["Retry-After"] = str(error.facts["retry_after_seconds"])
