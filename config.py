@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent
 EMBEDDED_DATABASE = f"sqlite:///{ROOT / 'data' / 'inventory.db'}"
 MAX_QUANTITY = 1_000_000_000
 LOCK_WAIT_SECONDS = 3
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
 
@@ -34,6 +35,7 @@ class Config:
     product_service_url: str | None = None
     product_service_timeout_seconds: float = 1.0
     secret_key: str = ""
+    require_api_key: bool = False
     host: str = "0.0.0.0"
     port: int = 5000
     web_processes: int = 2
@@ -80,7 +82,10 @@ class Config:
         # Cursors are signed so that a client cannot forge one. Every process of one deployment must
         # agree on the key, and the database's URL is a secret they share already.
         secret = self.secret_key or hashlib.sha256(f"inventory:{url}".encode()).hexdigest()
-        return replace(self, database_url=url, secret_key=secret)
+        # Only development on this machine's own loopback goes without keys.
+        open_to_others = self.env == "development" and self.host not in LOOPBACK
+        required = self.require_api_key or self.is_production or open_to_others
+        return replace(self, database_url=url, secret_key=secret, require_api_key=required)
 
     @property
     def is_production(self) -> bool:
@@ -132,6 +137,7 @@ def _read(env: Env) -> dict[str, Any]:
         "product_service_url": env.str("PRODUCT_SERVICE_URL", None),
         "product_service_timeout_seconds": env.float("PRODUCT_SERVICE_TIMEOUT_SECONDS", 1.0),
         "secret_key": env.str("SECRET_KEY", ""),
+        "require_api_key": env.bool("REQUIRE_API_KEY", False),
         "host": env.str("HOST", "0.0.0.0"),
         "port": env.int("PORT", 5000, validate=validate.Range(min=1, max=65_535)),
         "web_processes": env.int("WEB_PROCESSES", 2, validate=positive),

@@ -20,11 +20,13 @@ from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from prometheus_client import multiprocess
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import create_app
 from app.extensions import db
 from app.jobs import expiry
-from app.utils import logs
+from app.repositories import api_keys
+from app.utils import clock, logs
 from app.utils.serving import BoundedThreadWorker
 from config import Config, ConfigurationError
 
@@ -107,7 +109,25 @@ def main() -> None:
         config = Config.from_env()
     except ConfigurationError as error:
         sys.exit(f"cannot start: {error}")
-    Server(create_app(config), config).run()
+    app = create_app(config)
+    _require_a_key(app, config)
+    Server(app, config).run()
+
+
+def _require_a_key(app: Flask, config: Config) -> None:
+    """Refuse to serve anybody but this machine before there is a key to ask for."""
+    if not config.require_api_key:
+        return
+    with app.app_context():
+        try:
+            ready = api_keys.is_any_valid(clock.now())
+        except SQLAlchemyError:
+            sys.exit("cannot start: the database does not answer or has no schema (flask --app run db upgrade)")
+        if not ready:
+            sys.exit(
+                "cannot start: there is no API key, and others than this machine could call"
+                " (flask --app run api-keys create NAME --scope admin; or HOST=127.0.0.1 with FLASK_ENV=development)"
+            )
 
 
 if __name__ == "__main__":

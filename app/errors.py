@@ -199,3 +199,18 @@ class IdempotencyKeyReused(Invalid):
 
 class IdempotencyKeyNotFound(NotFound):
     """Nothing was done under this key, or it is more than 72 hours ago."""
+
+
+# ── Callers ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class Unauthenticated(DomainError):
+    """Send a valid API key as `Authorization: Bearer` or `X-API-Key`."""
+
+
+class Forbidden(DomainError):
+    """The API key is valid but does not carry the permission this call needs."""
+
+
+class AmbiguousCredentials(Malformed):
+    """More than one credential was sent."""

@@ -2,11 +2,12 @@
 
 from flask import Flask
 
-from app.cli import operations, replay, stock
+from app.cli import api_keys, operations, replay, stock
 
 
 def init_app(app: Flask) -> None:
     for command in (
+        api_keys.group,
         operations.worker,
         operations.expire,
         operations.audit_command,

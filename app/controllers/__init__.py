@@ -5,6 +5,7 @@ from werkzeug.wrappers import Response
 
 from app.controllers import (
     audit,
+    auth,
     availability,
     bulk,
     converters,
@@ -52,6 +53,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(blueprint)
     app.add_url_rule("/", "home", home)
     metrics.init_app(app)
+    auth.check_every_call_is_guarded(app, BASE)
 
 
 def home() -> Response:

@@ -5,6 +5,7 @@ from typing import Any
 from flask_restx import Namespace, Resource
 
 from app.controllers.calls import read
+from app.models.api_keys import Permission
 from app.schemas.audit import AuditQuery, AuditView
 from app.services import audit
 
@@ -13,7 +14,7 @@ ns = Namespace("audit", description="Whether everything that must be true is tru
 
 @ns.route("")
 class Audit(Resource):
-    @read(ns, query=AuditQuery(), returns=AuditView(), message="Audit")
+    @read(ns, scope=Permission.ADMIN, query=AuditQuery(), returns=AuditView(), message="Audit")
     def get(self, query: dict[str, Any]) -> audit.Report:
         """Check the invariants of a bounded number of items; it reports and changes nothing"""
         return audit.check(after=query["after"], limit=query["limit"])

@@ -1,4 +1,7 @@
-"""How a call is declared: `read` changes nothing, `write` changes something and takes an Idempotency-Key."""
+"""How a call is declared: `read` changes nothing, `write` changes something and takes an Idempotency-Key.
+
+Both name the permission the caller needs.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,16 @@ from typing import Any
 
 from flask import Response, request
 
-from app.errors import IdempotencyInProgress, IdempotencyKeyReused, InvalidIdempotencyKey
+from app.controllers import auth
+from app.errors import (
+    AmbiguousCredentials,
+    Forbidden,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    InvalidIdempotencyKey,
+    Unauthenticated,
+)
+from app.models.api_keys import Permission
 from app.repositories.idempotency_keys import Scope
 from app.services import idempotency_keys
 from app.services.idempotency_keys import Answer
@@ -24,14 +36,44 @@ _QUOTED = re.compile(r'"([^"\\]*)"')
 # Headers that belong to the answer; the others belong to the request that carries it.
 KEPT_HEADERS = ("Location", "ETag")
 KEY_ERRORS = [InvalidIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused]
+AUTH_ERRORS = [Unauthenticated, Forbidden, AmbiguousCredentials]
 
-read = call
+
+def read(*args: Any, scope: str = Permission.STOCK_READ, errors: Any = (), **kwargs: Any) -> Callable[[Any], Any]:
+    """Declare a call that changes nothing."""
+    refusals = [] if scope == auth.PUBLIC else AUTH_ERRORS
+    return _scoped(scope, call(*args, errors=[*errors, *refusals], before=partial(auth.require, scope), **kwargs))
 
 
-def write(*args: Any, errors: Any = (), headers: dict[str, str] | None = None, **kwargs: Any) -> Callable[[Any], Any]:
+def write(
+    *args: Any,
+    scope: str = Permission.STOCK_WRITE,
+    errors: Any = (),
+    headers: dict[str, str] | None = None,
+    **kwargs: Any,
+) -> Callable[[Any], Any]:
     """Declare a call that changes something. Under an Idempotency-Key it takes effect once."""
     described = {HEADER: "makes the call take effect once, however often it is sent; kept for 72 hours"}
-    return call(*args, errors=[*errors, *KEY_ERRORS], headers=described | (headers or {}), around=once, **kwargs)
+    return _scoped(
+        scope,
+        call(
+            *args,
+            errors=[*errors, *KEY_ERRORS, *AUTH_ERRORS],
+            headers=described | (headers or {}),
+            before=partial(auth.require, scope),
+            around=once,
+            **kwargs,
+        ),
+    )
+
+
+def _scoped(scope: str, declare: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def decorate(view: Any) -> Any:
+        declared = declare(view)
+        declared.scope = scope
+        return declared
+
+    return decorate
 
 
 def once(perform: Callable[[], Response], body: Any) -> Response:

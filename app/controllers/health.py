@@ -3,6 +3,7 @@
 from flask import Response
 from flask_restx import Namespace, Resource
 
+from app.controllers.auth import PUBLIC
 from app.controllers.calls import read
 from app.schemas.health import HealthView, LiveView, ReadyView
 from app.services import health
@@ -16,7 +17,7 @@ VIEW = HealthView()
 
 @ns.route("/")
 class Health(Resource):
-    @read(ns, returns=HealthView(), errors=[health.Unhealthy])
+    @read(ns, scope=PUBLIC, returns=HealthView(), errors=[health.Unhealthy])
     def get(self) -> Response:
         """Each dependency: 200 when healthy or degraded, 503 when the service cannot work"""
 
@@ -31,7 +32,7 @@ class Health(Resource):
 
 @ns.route("/live")
 class Live(Resource):
-    @read(ns, returns=LiveView(), message="Alive")
+    @read(ns, scope=PUBLIC, returns=LiveView(), message="Alive")
     def get(self) -> dict[str, str]:
         """Whether the process answers; asks nobody else"""
         return {"status": "alive"}
@@ -39,7 +40,7 @@ class Live(Resource):
 
 @ns.route("/ready")
 class Ready(Resource):
-    @read(ns, returns=ReadyView(), message="Ready", errors=[health.Unhealthy])
+    @read(ns, scope=PUBLIC, returns=ReadyView(), message="Ready", errors=[health.Unhealthy])
     def get(self) -> dict[str, str]:
         """Whether requests should be sent here: 503 without the database"""
         seen = health.check()

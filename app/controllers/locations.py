@@ -15,6 +15,7 @@ from app.errors import (
     VersionMismatch,
     VersionRequired,
 )
+from app.models.api_keys import Permission
 from app.models.locations import Location
 from app.repositories import locations as location_rows
 from app.schemas.locations import LocationChange, LocationNew, LocationQuery, LocationView
@@ -36,7 +37,7 @@ class Locations(Resource):
         page = location_rows.page(query["include_deleted"], query["asked"])
         return Reply(page.rows, meta=page.meta)
 
-    @write(ns, body=LocationNew(), returns=LocationView(), status=201, errors=[AlreadyExists])
+    @write(ns, scope=Permission.ADMIN, body=LocationNew(), returns=LocationView(), status=201, errors=[AlreadyExists])
     def post(self, body: dict[str, Any]) -> Reply:
         """Open a location"""
         location = locations.create(body)
@@ -54,6 +55,7 @@ class LocationByCode(Resource):
 
     @write(
         ns,
+        scope=Permission.ADMIN,
         body=LocationChange(),
         returns=LocationView(),
         headers={"If-Match": "the version the change was decided on"},
@@ -65,7 +67,7 @@ class LocationByCode(Resource):
         changed = locations.update(code, body, version=version, versions=preconditions.versions())
         return _reply(changed, "Location changed")
 
-    @write(ns, returns=LocationView(), errors=[LocationNotFound, LocationInUse])
+    @write(ns, scope=Permission.ADMIN, returns=LocationView(), errors=[LocationNotFound, LocationInUse])
     def delete(self, code: str) -> Reply:
         """Close a location that holds no inventory"""
         return _reply(locations.delete(code), "Location deleted")
@@ -73,7 +75,7 @@ class LocationByCode(Resource):
 
 @ns.route("/<code:code>/restore")
 class LocationRestore(Resource):
-    @write(ns, returns=LocationView(), errors=[LocationNotFound])
+    @write(ns, scope=Permission.ADMIN, returns=LocationView(), errors=[LocationNotFound])
     def post(self, code: str) -> Reply:
         """Open a closed location again"""
         return _reply(locations.restore(code), "Location restored")

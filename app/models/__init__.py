@@ -1,5 +1,6 @@
 """Every table, so that whoever imports this package has the whole schema."""
 
+from app.models.api_keys import ApiKey
 from app.models.denied_demand import DeniedDemand
 from app.models.idempotency_keys import IdempotencyKey
 from app.models.inventory_items import InventoryItem
@@ -7,4 +8,4 @@ from app.models.locations import Location
 from app.models.reservations import Reservation
 from app.models.stock_movements import StockMovement
 
-__all__ = ["DeniedDemand", "IdempotencyKey", "InventoryItem", "Location", "Reservation", "StockMovement"]
+__all__ = ["ApiKey", "DeniedDemand", "IdempotencyKey", "InventoryItem", "Location", "Reservation", "StockMovement"]

@@ -71,18 +71,21 @@ def call(
     headers: dict[str, str] | None = None,
     max_body: int = MAX_BODY,
     optional_body: bool = False,
+    before: Callable[[], None] | None = None,
     around: Around | None = None,
 ) -> Callable[[View], View]:
     """Declare a call. The view gets `body` and `query` loaded, and returns data, a `Reply` or a finished response.
 
-    With `optional_body` an empty request counts as `{}`. `around` is given the rest of the call as a function that
-    it may run again, and the body as it was sent.
+    With `optional_body` an empty request counts as `{}`. `before` runs first and may refuse. `around` is given the
+    rest of the call as a function that it may run again, and the body as it was sent.
     """
     shape = returns if returns is None or not many else type(returns)(many=True)
 
     def decorate(view: View) -> View:
         @wraps(view)
         def run(*args: Any, **kwargs: Any) -> Response:
+            if before is not None:
+                before()
             loaded = _load_query(query)
             if query is not None:
                 kwargs["query"] = loaded

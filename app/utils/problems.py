@@ -18,11 +18,13 @@ from app.errors import (
     Conflict,
     DomainError,
     Expired,
+    Forbidden,
     Invalid,
     Malformed,
     NotFound,
     Stale,
     TokenRequired,
+    Unauthenticated,
     Unavailable,
 )
 from app.utils import clock, context, database_errors, metrics
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 
 STATUS: dict[type[DomainError], int] = {
     Malformed: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
     Expired: 410,
@@ -115,6 +119,8 @@ def _of_domain(error: DomainError) -> Response:
     body = body_of(error)
     metrics.REFUSALS.labels(body["code"]).inc()
     answer = Response(encoded(body), body["status"], content_type="application/problem+json")
+    if isinstance(error, Unauthenticated):
+        answer.headers["WWW-Authenticate"] = 'Bearer realm="inventory"'
     if hasattr(error, "retry_after"):
         answer.headers["Retry-After"] = str(error.retry_after)
     elif "retry_after_seconds" in error.facts:

@@ -98,11 +98,11 @@ def embedded(**settings: str) -> Iterator[Deployment]:
 
 @contextmanager
 def server(database: Server | None, redis: Server | None, **settings: str) -> Iterator[Deployment]:
-    """MariaDB or MySQL with Redis, as in production; nothing of ours is running yet."""
+    """MariaDB or MySQL with Redis, on loopback and so without keys; nothing of ours is running yet."""
     if database is None or redis is None:
         pytest.skip(servers.HOW_TO_GET["redis" if database else "mariadb"])
     url = servers.fresh_database(database)
-    env = {"FLASK_ENV": "production", "DATABASE_URL": url, "REDIS_URL": redis.url, **settings}
+    env = {"FLASK_ENV": "development", "DATABASE_URL": url, "REDIS_URL": redis.url, **settings}
     with _migrated(env) as deployment:
         yield deployment
     servers.drop_database(url)

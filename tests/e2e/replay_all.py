@@ -117,6 +117,9 @@ def _deploy(env: dict[str, str], stack: ExitStack) -> Deployment:
     env = {**env, "LOG_LEVEL": "WARNING"}
     if run_flask(env, "db", "upgrade").returncode:
         raise click.ClickException("the new database could not be migrated")
+    if env["FLASK_ENV"] == "production":  # which serves nobody without a key
+        made = run_flask(env, "api-keys", "create", "replay", "--scope", "stock:read", "--scope", "stock:write")
+        env["REPLAY_API_KEY"] = made.stdout.strip()
     service = servers.service(env)
     stack.callback(service.stop)
     return Deployment(service.url, env)

@@ -13,6 +13,7 @@ import requests
 
 from tests import servers
 from tests.e2e.deployments import SWEEP_GRACE_SECONDS, Deployment, embedded, eventually, log_lines, server
+from tests.e2e.replay_all import run_flask
 from tests.e2e.test_processes import order_for
 from tests.processes import ROOT, Server
 
@@ -106,6 +107,28 @@ def test_production_does_not_start_without_database_and_redis_and_says_so_in_one
     assert missing in line
     assert "secret" not in line
     assert ended.stdout == ""
+
+
+def test_nobody_is_served_beyond_this_machine_before_there_is_a_key(tmp_path):
+    env = {"FLASK_ENV": "development", "DATABASE_URL": f"sqlite:///{tmp_path / 'x.db'}", "HOST": "0.0.0.0"}
+    assert "has no schema" in start(env, "run.py").stderr
+    assert run_flask(env, "db", "upgrade").returncode == 0
+    ended = start(env, "run.py")
+    assert (ended.returncode, ended.stderr.count("\n")) == (1, 1)
+    assert "there is no API key" in ended.stderr
+
+
+def test_production_serves_with_a_key_and_only_with_it(mariadb, redis_server):
+    with server(mariadb, redis_server) as deployment:
+        env = deployment.env | {"FLASK_ENV": "production"}
+        assert "there is no API key" in start(env, "run.py").stderr
+        secret = run_flask(env, "api-keys", "create", "shop", "--scope", "stock:write").stdout.strip()
+        deployment.env = env
+        deployment.serve()
+        item = {"product_id": "KB-1", "quantity": 5}
+        assert deployment.call("POST", "/inventory/", item).status_code == 401
+        answer = deployment.call("POST", "/inventory/", item, headers={"Authorization": f"Bearer {secret}"})
+        assert answer.status_code == 201, answer.text
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,60 @@
+"""Who may make a call. Every call names the permission it takes; without one the application does not start."""
+
+from __future__ import annotations
+
+from flask import Flask, request
+
+from app.errors import AmbiguousCredentials, Forbidden, Unauthenticated
+from app.extensions import settings
+from app.models.api_keys import Permission
+from app.services import api_keys
+from app.utils import context
+
+PUBLIC = "public"
+ANYBODY = frozenset({PUBLIC, *Permission})
+
+
+def require(scope: str) -> None:
+    """Let the request pass if its caller may do this; remember under whose name it is made.
+
+    Where no key is required (development on loopback) a request without credentials passes as `anonymous`.
+    """
+    if scope == PUBLIC:
+        return
+    secret = _presented()
+    if secret is None:
+        if settings().require_api_key:
+            raise Unauthenticated("send an API key as Authorization: Bearer or X-API-Key")
+        return
+    caller = api_keys.authenticate(secret)
+    context.enter(actor=caller.name, request_id=context.request_id())
+    if not caller.may(scope):
+        raise Forbidden(f"this needs {scope}", required=scope, granted=sorted(caller.scopes))
+
+
+def check_every_call_is_guarded(app: Flask, base: str) -> None:
+    """Raises RuntimeError when a call below `base` does not say who may make it."""
+    for rule in app.url_map.iter_rules():
+        view = app.view_functions[rule.endpoint]
+        resource = getattr(view, "view_class", None)
+        if resource is None or not rule.rule.startswith(base) or resource.__module__.startswith("flask_restx"):
+            continue
+        for method in sorted(resource.methods or ()):
+            if getattr(getattr(resource, method.lower(), None), "scope", None) not in ANYBODY:
+                raise RuntimeError(f"{method} {rule.rule} does not say which permission it needs")
+
+
+def _presented() -> str | None:
+    """The secret in the request, from the one place it may stand in."""
+    bearer, own = request.headers.getlist("Authorization"), request.headers.getlist("X-API-Key")
+    given = bearer + own
+    if len(given) > 1:
+        raise AmbiguousCredentials("send one Authorization or one X-API-Key header")
+    if not given:
+        return None
+    if own:
+        return own[0]
+    scheme, _, secret = bearer[0].partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Unauthenticated("Authorization must be: Bearer and the API key")
+    return secret.strip()
