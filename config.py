@@ -36,6 +36,10 @@ class Config:
     product_service_timeout_seconds: float = 1.0
     secret_key: str = ""
     require_api_key: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: int = 0
+    cors_origins: tuple[str, ...] = ()
+    rate_limit_requests_per_minute: int = 0
     host: str = "0.0.0.0"
     port: int = 5000
     web_processes: int = 2
@@ -76,6 +80,8 @@ class Config:
             raise ConfigurationError("REDIS_URL must begin with redis://, rediss:// or unix://")
         if self.reservation_max_ttl_seconds < self.reservation_ttl_seconds:
             raise ConfigurationError("RESERVATION_MAX_TTL_SECONDS must not be below RESERVATION_TTL_SECONDS")
+        if self.is_production and "*" in self.cors_origins:
+            raise ConfigurationError("CORS_ORIGINS must name the origins in production; * would let every page call")
         if self.max_page_size < self.default_page_size:
             raise ConfigurationError("MAX_PAGE_SIZE must not be below DEFAULT_PAGE_SIZE")
         url = normalised(self.database_url or EMBEDDED_DATABASE)
@@ -138,6 +144,12 @@ def _read(env: Env) -> dict[str, Any]:
         "product_service_timeout_seconds": env.float("PRODUCT_SERVICE_TIMEOUT_SECONDS", 1.0),
         "secret_key": env.str("SECRET_KEY", ""),
         "require_api_key": env.bool("REQUIRE_API_KEY", False),
+        "allowed_hosts": tuple(env.list("ALLOWED_HOSTS", [])),
+        "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=validate.Range(min=0, max=10)),
+        "cors_origins": tuple(env.list("CORS_ORIGINS", [])),
+        "rate_limit_requests_per_minute": env.int(
+            "RATE_LIMIT_REQUESTS_PER_MINUTE", 0, validate=validate.Range(min=0, max=10_000_000)
+        ),
         "host": env.str("HOST", "0.0.0.0"),
         "port": env.int("PORT", 5000, validate=validate.Range(min=1, max=65_535)),
         "web_processes": env.int("WEB_PROCESSES", 2, validate=positive),

@@ -6,7 +6,7 @@ from flask import Flask
 
 from app import cli, controllers, extensions
 from app.jobs import expiry
-from app.utils import logs
+from app.utils import gatekeeping, logs
 from config import Config
 
 
@@ -17,6 +17,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.config.from_mapping(config.for_flask())
     logs.init(config)
     extensions.init_app(app, config)
+    gatekeeping.init_app(app, config)
     controllers.init_app(app)
     cli.init_app(app)
     expiry.init_app(app)

@@ -28,7 +28,6 @@ def _enter() -> None:
 
 def _leave(response: Response) -> Response:
     response.headers["X-Request-ID"] = context.request_id() or ""
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
     seconds = time.perf_counter() - g.get("started", time.perf_counter())
     route = request.url_rule.rule if request.url_rule else "unmatched"
     metrics.REQUESTS.labels(request.method, route, str(response.status_code)).observe(seconds)

@@ -51,15 +51,15 @@ STATUS: dict[type[DomainError], int] = {
 
 
 class ProblemApi(Api):
-    """Flask-RESTX's own handler answers with an exception's `data`, which can be the rejected input."""
+    """Leaves errors to the application: RESTX's handler answers with an exception's `data`, the rejected input."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # So that the API page announces it; every answer is a finished response and never negotiated.
         self.representation("application/problem+json")(output_json)
 
-    def handle_error(self, e: Exception) -> Response:
-        return to_response(e)
+    def error_router(self, original_handler: Any, e: Exception) -> Any:
+        return original_handler(e)
 
 
 def init_app(app: Flask) -> None:
