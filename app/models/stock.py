@@ -22,9 +22,6 @@ class Cause:
     reason: str | None = None
 
 
-NO_CAUSE = Cause()
-
-
 @dataclass(frozen=True, slots=True)
 class Movement:
     """A ledger row that is not written yet."""

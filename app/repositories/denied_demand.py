@@ -28,8 +28,8 @@ def add(product_id: str, location: str, hour: datetime, units: int) -> None:
         _add_to_row(product_id, location, hour, units)
 
 
-def since(moment: datetime, *, product_id: str | None = None) -> Sequence[Row[Any]]:
-    """Refusals per product and location since `moment`, the most wanted first."""
+def since(moment: datetime, *, product_id: str | None = None, location: str | None = None) -> Sequence[Row[Any]]:
+    """Refusals per product and location since `moment`, the most wanted first; those for any location always count."""
     statement = select(
         columns.product_id,
         columns.location,
@@ -38,6 +38,8 @@ def since(moment: datetime, *, product_id: str | None = None) -> Sequence[Row[An
     ).where(columns.hour >= moment)
     if product_id is not None:
         statement = statement.where(columns.product_id == product_id)
+    if location is not None:
+        statement = statement.where(columns.location.in_([location, ""]))
     units = total(columns.units)
     return db.session.execute(
         statement.group_by(columns.product_id, columns.location).order_by(units.desc()).limit(100)

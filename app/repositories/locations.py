@@ -27,10 +27,24 @@ def get(code: str) -> Location:
     return location
 
 
-def ids_of(codes: Collection[str]) -> dict[str, int]:
-    """Ids by code of the locations that exist and are not archived."""
+def ids_of(codes: Collection[str], *, keep_open: bool = False) -> dict[str, int]:
+    """Ids by code of the locations that exist and are not archived.
+
+    With `keep_open` they cannot be closed before the transaction ends: stock is about to be put there.
+    """
     statement = select(columns.code, columns.id).where(columns.code.in_(codes), columns.archived_at.is_(None))
+    if keep_open:
+        statement = statement.order_by(columns.id).with_for_update(read=True)
     return {code: location_id for code, location_id in db.session.execute(statement)}
+
+
+def lock(code: str) -> Location:
+    """The location, locked against stock being put there until the transaction ends."""
+    statement = select(Location).where(Location.code == code).with_for_update()
+    location = db.session.execute(statement.execution_options(populate_existing=True)).scalar_one_or_none()
+    if location is None:
+        raise LocationNotFound(f"no location {code}", location=code)
+    return location
 
 
 def page(include_deleted: bool, asked: PageRequest) -> pages.Page:

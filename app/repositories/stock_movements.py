@@ -20,10 +20,9 @@ from app.utils import context
 from app.utils.paging import PageRequest
 
 rows, items, places = StockMovement.__table__.c, InventoryItem.__table__.c, Location.__table__.c
-# An id is given out and its row inserted within one statement; a gap younger than this is waited for, an
-# older one is looked at, and one older than any transaction's life was rolled back.
+# An id is given out and its row inserted within one statement: a gap younger than this is waited for, an older
+# one is looked at.
 SETTLE = timedelta(seconds=1)
-LONGEST_TRANSACTION = timedelta(minutes=5)
 
 
 def append(movements: Iterable[Movement], now: datetime) -> None:
@@ -74,20 +73,30 @@ def feed(filters: Filters, *, after: int, limit: int, now: datetime) -> Sequence
     Ids are given out before commits, so a gap may be a transaction that is still on its way: the feed waits
     there until the gap has proved to be empty. A reader who goes on from the last id it saw misses nothing.
     """
-    statement = _statement().where(rows.id > after, *_conditions(filters)).order_by(rows.id)
-    found = db.session.execute(statement.limit(limit)).all()
-    if not found or db.engine.dialect.name == "sqlite":  # one writer at a time: ids are committed in order
-        return found
-    horizon = _settled_until(after, found[-1].id, now)
-    return [row for row in found if row.id <= horizon]
+    last = db.session.execute(_ids(filters, after, limit)).scalars().all()[-1:]
+    if last and db.engine.dialect.name != "sqlite":  # one writer at a time commits its ids in order
+        # The rows are read last, so whatever has come before the horizon by then is among them.
+        last = [_settled_until(after, last[0], now)]
+    if not last:
+        return []
+    page = _ids(filters, after, limit).where(rows.id <= last[0]).subquery()
+    return db.session.execute(_statement().join(page, page.c.id == rows.id).order_by(rows.id)).all()
+
+
+def _ids(filters: Filters, after: int, limit: int) -> Select[Any]:
+    """The ids of a page, found in the ledger alone where the filters allow it."""
+    statement = select(rows.id).where(rows.id > after, *_conditions(filters))
+    if filters.product_id is not None or filters.location is not None:
+        statement = _joined(statement)
+    return statement.order_by(rows.id).limit(limit)
 
 
 def _settled_until(after: int, last: int, now: datetime) -> int:
     """The highest id up to `last` before which no row can still appear."""
     previous = func.coalesce(func.lag(rows.id).over(order_by=rows.id), after).label("previous")
     seen = select(rows.id, previous, rows.created_at).where(rows.id > after, rows.id <= last).subquery()
-    young_gaps = select(seen).where(seen.c.id > seen.c.previous + 1, seen.c.created_at > now - LONGEST_TRANSACTION)
-    for gap in db.session.execute(young_gaps.order_by(seen.c.id)).all():
+    gaps = select(seen).where(seen.c.id > seen.c.previous + 1).order_by(seen.c.id)
+    for gap in db.session.execute(gaps).all():
         if gap.created_at > now - SETTLE or _is_in_flight(gap.previous + 1, gap.id - 1):
             return int(gap.previous)
     return last
@@ -138,9 +147,13 @@ def balances_at(product_id: str, location: str | None, moment: datetime) -> Sequ
 
 
 def _statement() -> Select[Any]:
+    return _joined(select(*rows, items.product_id, places.code.label("location")))
+
+
+def _joined(statement: Select[Any]) -> Select[Any]:
     return (
-        select(*rows, items.product_id, places.code.label("location"))
-        .join_from(StockMovement.__table__, InventoryItem.__table__, rows.inventory_item_id == items.id)
+        statement.select_from(StockMovement.__table__)
+        .join(InventoryItem.__table__, rows.inventory_item_id == items.id)
         .join(Location.__table__, places.id == items.location_id)
     )
 

@@ -54,10 +54,11 @@ class Reference(fields.String):
         super().__init__(metadata={"minLength": 1, "maxLength": 64, "example": "order-1001"}, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
+        # Composed first: a few characters get longer by it.
+        text = unicodedata.normalize("NFC", super()._deserialize(value, attr, data, **kwargs))
         if not 1 <= len(text) <= 64 or not text.isprintable() or any(mark.isspace() for mark in text):
             raise ValidationError("Must be 1-64 visible characters.")
-        return unicodedata.normalize("NFC", text)
+        return text
 
 
 class Text(fields.String):

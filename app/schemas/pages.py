@@ -29,11 +29,3 @@ class PageQuery(Schema):
             data.pop("page", 1), data.pop("per_page", settings().default_page_size), data.pop("cursor", None)
         )
         return data | {"asked": asked}
-
-
-class Meta(Schema):
-    page = fields.Int(allow_none=True)
-    per_page = fields.Int()
-    total = fields.Int(allow_none=True, metadata={"description": "exact up to 10,000, null beyond or with a cursor"})
-    pages = fields.Int(allow_none=True)
-    next_cursor = fields.Str(allow_none=True)

@@ -98,6 +98,8 @@ def repair(finding: Finding, *, dry_run: bool = False) -> dict[str, Any] | None:
     found = audit.counters(audit.in_transaction(), finding.inventory_item_id, finding.inventory_item_id)
     if not found or not locked or found[0].held > found[0].ledger_quantity:
         return None
+    if audit.broken_links(audit.in_transaction(), finding.inventory_item_id, finding.inventory_item_id):
+        return None  # a ledger with a hole is no evidence
     [row], [stock], now = found, locked, clock.now()
     counted, ledger = f"{row.quantity}/{row.reserved_quantity}", f"{row.ledger_quantity}/{row.ledger_reserved}"
     reason = f"audit: counters said {counted}, ledger {ledger}, holds {row.held}"

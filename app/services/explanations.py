@@ -88,7 +88,7 @@ def explain(product_id: str, location: str | None) -> dict[str, Any]:
     now = clock.now()
     rows = _open(_found(product_id, location, now))
     holds = reservations.live([row.id for row in rows], now, limit=LISTED_HOLDS)
-    denied = denied_demand.since(now - DENIED_WINDOW, product_id=product_id)
+    denied = denied_demand.since(now - DENIED_WINDOW, product_id=product_id, location=location)
     totals = _totals(product_id, rows)
     return totals | {
         "text": _in_words(totals, holds, sum(row.lapsed for row in rows), denied),

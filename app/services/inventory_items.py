@@ -156,7 +156,7 @@ def _add_rows(book: Book, creates: Iterable[Create]) -> set[tuple[str, str]]:
         for create in reversed(list(creates))
         if book.at(create.product_id, create.location) is None
     }
-    known = locations.ids_of({location for _, location in missing}) if missing else {}
+    known = locations.ids_of({location for _, location in missing}, keep_open=True) if missing else {}
     rows = [_empty_row(create, known[create.location], book) for create in missing.values() if create.location in known]
     try:
         inventory_items.insert_many(rows)
@@ -212,7 +212,7 @@ def _create(book: Book, create: Create, fresh: set[tuple[str, str]]) -> Outcome:
         fresh.discard(key)
     elif stock.archived_at is not None:
         movement = _reopen(stock)
-        stock.set_levels(create.minimum_stock_level, create.maximum_stock_level)
+        movement = stock.set_levels(create.minimum_stock_level, create.maximum_stock_level) or movement
     else:
         raise AlreadyExists(
             f"{create.product_id} has inventory at {create.location}",
@@ -226,7 +226,7 @@ def _create(book: Book, create: Create, fresh: set[tuple[str, str]]) -> Outcome:
 
 def _reopen(stock: Stock) -> Movement:
     """An archived item comes back, unless its location has been closed since."""
-    if stock.location not in locations.ids_of({stock.location}):
+    if stock.location not in locations.ids_of({stock.location}, keep_open=True):
         raise UnknownLocation(f"no location {stock.location}", location=stock.location)
     return stock.reopen()
 

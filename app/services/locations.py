@@ -47,15 +47,16 @@ def update(code: str, values: dict[str, Any], *, version: int | None, versions: 
     """Change a location under the version it was read at: `versions` from If-Match or `version` from the body."""
     location = _current(code, version=version, versions=versions)
     locations.save(location.id, location.version, **values, updated_at=clock.now())
-    # Products list their locations in order of priority, so every lookup may have changed.
-    after_commit(cache().clear)
+    if "priority" in values:  # products list their locations in that order, so every lookup may have changed
+        after_commit(cache().clear)
+    _forget()
     return locations.get(code)
 
 
 @transactional
 def delete(code: str) -> Location:
     """Close a location that holds no inventory. It keeps its history and can be restored."""
-    location = _open(code)
+    location = _open(locations.lock(code))
     if code == DEFAULT or inventory_items.is_location_used(location.id):
         raise LocationInUse(f"location {code} still holds inventory or is the default one", location=code)
     now = clock.now()
@@ -73,15 +74,14 @@ def restore(code: str) -> Location:
     return locations.get(code)
 
 
-def _open(code: str) -> Location:
-    location = locations.get(code)
+def _open(location: Location) -> Location:
     if location.archived_at is not None:
-        raise LocationNotFound(f"location {code} is deleted", location=code, deleted=True)
+        raise LocationNotFound(f"location {location.code} is deleted", location=location.code, deleted=True)
     return location
 
 
 def _current(code: str, *, version: int | None, versions: frozenset[int] | None) -> Location:
-    location = _open(code)
+    location = _open(locations.get(code))
     facts = {"location": code, "version": location.version}
     if version is None and versions is None:
         raise VersionRequired("send If-Match or version to change a location", **facts)

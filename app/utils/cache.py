@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -116,15 +117,19 @@ class EmbeddedCache(NoCache):
     def __init__(self, engine: Engine, *, size: int = 4096, timer: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._engine, self._lock = engine, threading.Lock()
-        self._watcher: Any = None
+        self._watcher: sqlite3.Connection | None = None
         self._entries: TLRUCache[str, tuple[int, float, Entry]] = TLRUCache(
             size, ttu=lambda _key, value, now: now + value[1], timer=timer
         )
 
     def lookup(self, key: str, tag: str, fill: Callable[[], Entry], *, seconds: float) -> tuple[Entry, str]:
-        with self._lock:
-            version = self._data_version()
-            found = self._entries.get(key)
+        try:
+            with self._lock:
+                version = self._data_version()
+                found = self._entries.get(key)
+        except sqlite3.Error:  # the file is gone; whoever asks the database says so in its own words
+            self.close()
+            return super().lookup(key, tag, fill, seconds=seconds)
         if found is not None and found[0] == version:
             metrics.CACHE.labels("hit").inc()
             return found[2], "hit"
@@ -148,9 +153,8 @@ class EmbeddedCache(NoCache):
 
     def _data_version(self) -> int:
         if self._watcher is None:
-            self._watcher = self._engine.dialect.connect(
-                self._engine.url.database, check_same_thread=False, isolation_level=None
-            )
+            file = str(self._engine.url.database)
+            self._watcher = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
 
 
@@ -162,6 +166,9 @@ class RedisCache:
     def __init__(self, client: redis.Redis, *, failures: int = 3, rest_seconds: float = 5.0) -> None:
         self._redis = client
         self._breaker = pybreaker.CircuitBreaker(fail_max=failures, reset_timeout=rest_seconds)
+        # Tags that could not be removed when they should have been. Nothing is believed before they are.
+        self._owed: set[str] = set()
+        self._owed_lock = threading.Lock()
 
     def lookup(self, key: str, tag: str, fill: Callable[[], Entry], *, seconds: float) -> tuple[Entry, str]:
         asked, token, entry = self._ask(key, tag)
@@ -177,7 +184,21 @@ class RedisCache:
         return entry, outcome
 
     def forget(self, tags: set[str]) -> None:
-        self._try(lambda: self._redis.unlink(*(f"{PREFIX}tag:{tag}" for tag in tags)))
+        with self._owed_lock:
+            self._owed |= tags
+        self._settle()
+
+    def _settle(self) -> bool:
+        """Remove every tag that is owed; whether none is left."""
+        with self._owed_lock:
+            owed = set(self._owed)
+        if not owed:
+            return True
+        removed, _ = self._try(lambda: self._redis.unlink(*(f"{PREFIX}tag:{tag}" for tag in owed)))
+        if removed:
+            with self._owed_lock:
+                self._owed -= owed
+        return removed
 
     def remember_beat(self, name: str, facts: dict[str, Any]) -> None:
         self._try(lambda: self._redis.set(f"{PREFIX}beat:{name}", json.dumps(facts), ex=TAG_SECONDS))
@@ -199,6 +220,8 @@ class RedisCache:
 
     def _ask(self, key: str, tag: str) -> tuple[bool, str, Entry | None]:
         """Whether Redis answered, the tag's token to fill under, and the entry when it is still true."""
+        if not self._settle():
+            return False, "", None
         answered, found = self._try(lambda: self._redis.mget(PREFIX + key, f"{PREFIX}tag:{tag}"))
         if not answered:
             return False, "", None

@@ -12,6 +12,8 @@ from app.utils import context, ids, metrics
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 ANONYMOUS = "anonymous"
+# Whatever else a client calls its method must not become a label of its own.
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 log = logging.getLogger("app.requests")
 
 
@@ -30,7 +32,8 @@ def _leave(response: Response) -> Response:
     response.headers["X-Request-ID"] = context.request_id() or ""
     seconds = time.perf_counter() - g.get("started", time.perf_counter())
     route = request.url_rule.rule if request.url_rule else "unmatched"
-    metrics.REQUESTS.labels(request.method, route, str(response.status_code)).observe(seconds)
+    method = request.method if request.method in METHODS else "other"
+    metrics.REQUESTS.labels(method, route, str(response.status_code)).observe(seconds)
     log.info(
         "request",
         extra={

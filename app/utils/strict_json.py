@@ -18,7 +18,8 @@ from app.errors import Malformed
 
 MAX_DEPTH = 20
 MAX_DIGITS = 30
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# The closing quote is optional: an unterminated string is then matched at once instead of from each of its quotes.
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 
 
