@@ -80,6 +80,8 @@ class Config:
             raise ConfigurationError("REDIS_URL must begin with redis://, rediss:// or unix://")
         if self.reservation_max_ttl_seconds < self.reservation_ttl_seconds:
             raise ConfigurationError("RESERVATION_MAX_TTL_SECONDS must not be below RESERVATION_TTL_SECONDS")
+        if self.product_service_url and not self.product_service_url.startswith(("http://", "https://")):
+            raise ConfigurationError("PRODUCT_SERVICE_URL must begin with http:// or https://")
         if self.is_production and "*" in self.cors_origins:
             raise ConfigurationError("CORS_ORIGINS must name the origins in production; * would let every page call")
         if self.max_page_size < self.default_page_size:
@@ -141,7 +143,9 @@ def _read(env: Env) -> dict[str, Any]:
         "database_url": env.str("DATABASE_URL", "" if production else EMBEDDED_DATABASE),
         "redis_url": env.str("REDIS_URL", None),
         "product_service_url": env.str("PRODUCT_SERVICE_URL", None),
-        "product_service_timeout_seconds": env.float("PRODUCT_SERVICE_TIMEOUT_SECONDS", 1.0),
+        "product_service_timeout_seconds": env.float(
+            "PRODUCT_SERVICE_TIMEOUT_SECONDS", 1.0, validate=validate.Range(min=0.01, max=30)
+        ),
         "secret_key": env.str("SECRET_KEY", ""),
         "require_api_key": env.bool("REQUIRE_API_KEY", False),
         "allowed_hosts": tuple(env.list("ALLOWED_HOSTS", [])),
@@ -166,7 +170,7 @@ def _read(env: Env) -> dict[str, Any]:
         ),
         "default_page_size": env.int("DEFAULT_PAGE_SIZE", 20, validate=positive),
         "max_page_size": env.int("MAX_PAGE_SIZE", 100, validate=positive),
-        "worker_metrics_port": env.int("WORKER_METRICS_PORT", None),
+        "worker_metrics_port": env.int("WORKER_METRICS_PORT", None, validate=validate.Range(min=1, max=65_535)),
     }
 
 

@@ -34,7 +34,7 @@ migrate = Migrate(directory=str(ROOT / "database" / "migrations"))
 
 
 def init_app(app: Flask, config: Config) -> None:
-    from app.utils import cache
+    from app.utils import cache, metrics
 
     app.extensions["settings"] = config
     db.init_app(app)
@@ -42,6 +42,7 @@ def init_app(app: Flask, config: Config) -> None:
     with app.app_context():
         if config.is_sqlite:
             prepare_sqlite(db.engine)
+        metrics.watch_pool(db.engine)
         app.extensions["cache"] = cache.create(config, db.engine)
 
 

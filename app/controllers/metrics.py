@@ -7,7 +7,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import QueuePool
 
 from app.extensions import db
 from app.services import health
@@ -31,12 +30,4 @@ def init_app(app: Flask) -> None:
 
 
 def scrape() -> Response:
-    _note_pool()
     return Response(metrics.exposition(SweepLag()), content_type=CONTENT_TYPE_LATEST)
-
-
-def _note_pool() -> None:
-    pool = db.engine.pool
-    if isinstance(pool, QueuePool):
-        metrics.POOL.labels("in_use").set(pool.checkedout())
-        metrics.POOL.labels("idle").set(pool.checkedin())

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -27,7 +28,7 @@ from app.utils import context, ids
 log = logging.getLogger(__name__)
 QUEUE = "expiry"
 LEASE_KEY = "inventory:expiry:leader"
-# Only the holder may prolong its lease; anybody may take a free one.
+# Only the holder may prolong its lease or give it back; anybody may take a free one.
 TAKE_LEASE = """
 local holder = redis.call('get', KEYS[1])
 if not holder then
@@ -39,6 +40,11 @@ if holder == ARGV[1] then
 end
 return 0
 """
+RETURN_LEASE = "return redis.call('get', KEYS[1]) == ARGV[1] and redis.call('del', KEYS[1]) or 0"
+# Every ticker looks for the lease this often, and a lease outlives its holder by little more than a period, so
+# that a new leader rings within the period and the five seconds that are promised.
+LOOKS_EVERY = 1.0
+LEASE_MARGIN = 2.0
 
 
 class AppWorker(SimpleWorker):
@@ -68,32 +74,47 @@ class Ticker:
         self._app, self._every, self._me = app, every, ids.new_id()
         self._queue = Queue(QUEUE, connection=connection, serializer="json")
         self._take_lease = connection.register_script(TAKE_LEASE)
+        self._return_lease = connection.register_script(RETURN_LEASE)
         self._stop = threading.Event()
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="ticker", daemon=True).start()
 
     def stop(self) -> None:
+        """Give the lease back, so that another ticker need not wait for its end."""
         self._stop.set()
+        with suppress(redis.exceptions.RedisError, OSError):
+            self._return_lease(keys=[LEASE_KEY], args=[self._me])
 
-    def tick(self) -> None:
-        """One round: as leader enqueue a sweep; without Redis sweep right here."""
+    def tick(self) -> bool:
+        """One round: ring the bell as leader, or sweep right here without Redis; whether either was done."""
         try:
-            if self._take_lease(keys=[LEASE_KEY], args=[self._me, int(self._every * 3000)]):
+            leads = self._leads()
+            if leads:
                 lives = max(1, round(self._every))
                 self._queue.enqueue(sweep_job, ids.new_id(), ttl=lives, result_ttl=0, failure_ttl=3600)
         except (redis.exceptions.RedisError, OSError):
             log.warning("Redis does not answer; sweeping without the queue")
             with self._app.app_context():
                 expiry.sweep()
+            return True
+        return leads
+
+    def _leads(self) -> bool:
+        lease = int((self._every + LEASE_MARGIN) * 1000)
+        return bool(self._take_lease(keys=[LEASE_KEY], args=[self._me, lease]))
 
     def _run(self) -> None:
+        ring_at = 0.0
         while not self._stop.is_set():
             try:
-                self.tick()
+                if time.monotonic() < ring_at:
+                    self._leads()  # prolongs the lease
+                elif self.tick():
+                    ring_at = time.monotonic() + self._every
             except Exception:  # whatever it was, the next round tries again
                 log.exception("the tick failed")
-            self._stop.wait(self._every)
+            self._stop.wait(min(LOOKS_EVERY, self._every))
 
 
 def run(*, burst: bool = False) -> None:

@@ -112,7 +112,10 @@ class Hold:
         until, last = now + timedelta(seconds=seconds), self.created_at + timedelta(seconds=longest)
         if until > last:
             raise HoldTimeExceeded(
-                f"a hold may last {longest} seconds in all", max_total_seconds=longest, latest_expires_at=last
+                f"a hold may last {longest} seconds in all",
+                max_total_seconds=longest,
+                latest_expires_at=last,
+                errors={"ttl_seconds": ["Would let the hold last too long."]},
             )
         self.extended_seconds += max(0, round((until - self.expires_at).total_seconds()))
         self.expires_at, self.updated_at = until, now

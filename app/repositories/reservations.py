@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, Select, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import CursorResult, Select, and_, bindparam, exists, func, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.errors import LostRace, ReservationNotFound
@@ -50,15 +50,27 @@ def lock_overdue(
     now: datetime, *, limit: int, item_ids: Collection[int] | None = None, others_than: Collection[str] = ()
 ) -> list[Hold]:
     """Lock active reservations whose time is over, oldest first, passing over those somebody else has locked."""
+    overdue = _overdue(now, item_ids, others_than)
+    order = (holds.expires_at, holds.id)
+    locked = select(holds.id).where(*overdue).order_by(*order).limit(limit).with_for_update(skip_locked=True)
+    ids = list(db.session.execute(locked).scalars())
+    return _holds(select(*_COLUMNS).where(holds.id.in_(ids)).order_by(holds.id)) if ids else []
+
+
+def is_any_overdue(now: datetime, *, item_ids: Collection[int], others_than: Collection[str]) -> bool:
+    """Whether active reservations of these items are overdue, locked by somebody or not."""
+    return bool(db.session.execute(select(exists().where(*_overdue(now, item_ids, others_than)))).scalar())
+
+
+def _overdue(
+    now: datetime, item_ids: Collection[int] | None, others_than: Collection[str]
+) -> list[ColumnElement[bool]]:
     overdue = [holds.status == Status.ACTIVE, holds.expires_at <= now]
     if item_ids is not None:
         overdue.append(holds.inventory_item_id.in_(sorted(item_ids)))
     if others_than:
         overdue.append(holds.id.not_in(sorted(others_than)))
-    order = (holds.expires_at, holds.id)
-    locked = select(holds.id).where(*overdue).order_by(*order).limit(limit).with_for_update(skip_locked=True)
-    ids = list(db.session.execute(locked).scalars())
-    return _holds(select(*_COLUMNS).where(holds.id.in_(ids)).order_by(holds.id)) if ids else []
+    return overdue
 
 
 def add(new: Iterable[Hold]) -> None:

@@ -16,7 +16,6 @@ from app.errors import (
     DomainError,
     Invalid,
     LostRace,
-    UnknownLocation,
     VersionMismatch,
     VersionRequired,
 )
@@ -24,8 +23,9 @@ from app.models.stock import Cause, Movement, Stock
 from app.models.stock_movements import MovementType
 from app.repositories import inventory_items, locations, stock_movements
 from app.services import refusals
+from app.services.refusals import unknown_location
 from app.services.stock import Book
-from app.utils import clock, database_errors, ids
+from app.utils import database_errors, ids
 from app.utils.transactions import transactional
 
 
@@ -125,13 +125,12 @@ def _bulk(operations: Sequence[Operation], *, atomic: bool) -> list[Outcome]:
 @transactional
 def transfer(product_id: str, *, source: str, target: str, quantity: int, reason: str | None = None) -> list[Any]:
     """Move units that nobody was promised; the target's row is made when it is missing. Answers both ledger rows."""
-    now = clock.now()
-    book = Book.open([(product_id, source), (product_id, target)], now)
+    book = Book.open([(product_id, source), (product_id, target)])
     stock = book.get(product_id, source)
     destination = book.at(product_id, target)
     if destination is None:
         if not _add_rows(book, [Create(product_id=product_id, location=target)]):
-            raise UnknownLocation(f"no location {target}", location=target)
+            raise unknown_location(target, field="to_location")
         destination = book.get(product_id, target)
     elif destination.archived_at is not None:
         _reopen(destination)
@@ -144,7 +143,7 @@ def transfer(product_id: str, *, source: str, target: str, quantity: int, reason
 
 def _open(operations: Sequence[Operation]) -> tuple[Book, set[tuple[str, str]]]:
     """The book for these operations, and which of its rows were only now made for a `Create`."""
-    book = Book.open([(operation.product_id, operation.location) for operation in operations], clock.now())
+    book = Book.open([(operation.product_id, operation.location) for operation in operations])
     creates = [operation for operation in operations if isinstance(operation, Create)]
     return book, _add_rows(book, creates) if creates else set()
 
@@ -206,7 +205,7 @@ def _create(book: Book, create: Create, fresh: set[tuple[str, str]]) -> Outcome:
     key = (create.product_id, create.location)
     stock = book.at(*key)
     if stock is None:
-        raise UnknownLocation(f"no location {create.location}", location=create.location)
+        raise unknown_location(create.location)
     movement = None
     if key in fresh:
         fresh.discard(key)
@@ -227,7 +226,7 @@ def _create(book: Book, create: Create, fresh: set[tuple[str, str]]) -> Outcome:
 def _reopen(stock: Stock) -> Movement:
     """An archived item comes back, unless its location has been closed since."""
     if stock.location not in locations.ids_of({stock.location}, keep_open=True):
-        raise UnknownLocation(f"no location {stock.location}", location=stock.location)
+        raise unknown_location(stock.location)
     return stock.reopen()
 
 
@@ -243,7 +242,10 @@ def _change(stock: Stock, change: Change) -> Movement | None:
         change.values.get("maximum_stock_level", stock.maximum_stock_level),
     )
     if levels[1] is not None and levels[0] > levels[1]:
-        raise Invalid("minimum_stock_level must not be above maximum_stock_level", minimum=levels[0], maximum=levels[1])
+        raise Invalid(
+            "minimum_stock_level must not be above maximum_stock_level",
+            errors={"minimum_stock_level": [f"Must not be above {levels[1]}."]},
+        )
     counted = stock.quantity
     if "quantity" in change.values:
         movement = stock.count(change.values["quantity"], Cause(reason=change.reason or f"counted, {counted} before"))

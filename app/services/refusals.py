@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar
 
-from app.errors import DomainError, InsufficientStock
-from app.models.allocation import Allocation
+from app.errors import DomainError, InsufficientStock, UnknownLocation
 from app.repositories import denied_demand, inventory_items, reservations
 from app.utils import clock
-from app.utils.transactions import after_refusal, transactional
+from app.utils.transactions import after_commit, after_refusal, transactional
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,9 +38,15 @@ def inform(errors: Iterable[DomainError | None]) -> None:
                 _add_next_release(facts)
 
 
-def count(allocation: Allocation) -> None:
-    """Count the shortages as denied demand once the refused unit of work is rolled back."""
-    after_refusal(partial(_record, [dict(error.facts) for error in allocation.shortages]))
+def count_when_refused(shortages: Iterable[InsufficientStock]) -> None:
+    """Count these as denied demand once the refused unit of work is rolled back."""
+    after_refusal(partial(_record, [dict(error.facts) for error in shortages]))
+
+
+def count_when_committed(shortages: Sequence[InsufficientStock]) -> None:
+    """Count what a partial answer left out, once it is committed."""
+    if shortages:
+        after_commit(partial(_record, [dict(error.facts) for error in shortages]))
 
 
 @transactional
@@ -58,3 +63,8 @@ def _add_next_release(facts: dict[str, Any]) -> None:
         facts["next_release_at"], facts["next_release_quantity"] = reservations.next_release(ids, now)
     if facts["next_release_at"] is not None:
         facts["retry_after_seconds"] = max(1, -(-(facts["next_release_at"] - now) // timedelta(seconds=1)))
+
+
+def unknown_location(code: str, *, field: str = "location") -> UnknownLocation:
+    """The refusal of a body that names a place nobody has opened."""
+    return UnknownLocation(f"no location {code}", location=code, errors={field: ["No such location."]})

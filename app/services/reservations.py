@@ -17,7 +17,6 @@ from app.errors import (
     HoldTimeExceeded,
     QuantityAboveHold,
     ReservationExpired,
-    UnknownLocation,
 )
 from app.extensions import settings
 from app.models.allocation import Allocation, Line, Share, merged
@@ -71,15 +70,15 @@ def reserve_batch(
 
     Safe under any concurrency: never more is promised than there is.
     """
-    now = clock.now()
-    until = now + timedelta(seconds=_checked_ttl(ttl_seconds))
-    wanted = merged(list(lines))
-    book = Book.open([(line.product_id, line.location) for line in wanted], now)
+    seconds, wanted = _checked_ttl(ttl_seconds), merged(list(lines))
+    book = Book.open([(line.product_id, line.location) for line in wanted])
+    until = book.now + timedelta(seconds=seconds)
     _require_known_locations(wanted, book)
     allocation = _allocate(book, wanted, split=split, partial=allow_partial)
     if allocation.is_refused:
-        refusals.count(allocation)
+        refusals.count_when_refused(allocation.shortages)
         raise allocation.refusal()
+    refusals.count_when_committed(allocation.shortages)
     made = [_hold(book, share, owner, until) for share in allocation.shares]
     book.write()
     return Batch(made, [dict(error.facts) for error in allocation.shortages])
@@ -87,7 +86,7 @@ def reserve_batch(
 
 def _allocate(book: Book, lines: list[Line], *, split: bool, partial: bool) -> Allocation:
     allocation = _plan(book, lines, split=split, partial=partial)
-    while allocation.shortages and book.expire_overdue():
+    while allocation.shortages and book.make_room():
         allocation = _plan(book, lines, split=split, partial=partial)
     return allocation
 
@@ -123,7 +122,11 @@ def _checked_ttl(ttl_seconds: int | None) -> int:
     seconds = settings().reservation_ttl_seconds if ttl_seconds is None else ttl_seconds
     longest = settings().reservation_max_ttl_seconds
     if seconds > longest:
-        raise HoldTimeExceeded(f"a hold may last {longest} seconds in all", max_total_seconds=longest)
+        raise HoldTimeExceeded(
+            f"a hold may last {longest} seconds in all",
+            max_total_seconds=longest,
+            errors={"ttl_seconds": [f"Must be at most {longest}."]},
+        )
     return seconds
 
 
@@ -131,7 +134,7 @@ def _require_known_locations(lines: list[Line], book: Book) -> None:
     named = {line.location for line in lines if line.location and not book.places(line.product_id, line.location)}
     unknown = named - locations.ids_of(named).keys() if named else set()
     if unknown:
-        raise UnknownLocation(f"no location {min(unknown)}", location=min(unknown))
+        raise refusals.unknown_location(min(unknown))
 
 
 # ── Ending holds ─────────────────────────────────────────────────────────────────────────────────
@@ -146,7 +149,7 @@ def confirm(reservation_id: str, *, quantity: int | None = None, on_expired: str
     taken once more if the units are still there.
     """
     [hold] = locked = reservations.lock([reservation_id])
-    book = Book.open_for(locked, clock.now())
+    book = Book.open_for(locked)
     _confirm(book, hold, quantity=quantity, on_expired=on_expired)
     book.write()
     return hold
@@ -159,7 +162,7 @@ def confirm_many(
 ) -> list[Hold]:
     """Confirm all of them, under `order_id` when one is given, or none."""
     locked = reservations.lock(reservation_ids)
-    book = Book.open_for(locked, clock.now())
+    book = Book.open_for(locked)
     for hold in locked:
         if order_id is not None and hold.status != Status.CONFIRMED:
             hold.order_id = order_id
@@ -177,7 +180,12 @@ def _confirm(book: Book, hold: Hold, *, quantity: int | None, on_expired: str) -
             )
         return
     if units > hold.quantity:
-        raise QuantityAboveHold(f"the reservation holds {hold.quantity} units", quantity=hold.quantity, requested=units)
+        raise QuantityAboveHold(
+            f"the reservation holds {hold.quantity} units",
+            quantity=hold.quantity,
+            requested=units,
+            errors={"quantity": [f"Must be at most {hold.quantity}."]},
+        )
     try:
         hold.require_live(book.now)
     except ReservationExpired:
@@ -198,7 +206,7 @@ def _reacquire(book: Book, hold: Hold, units: int) -> None:
     else:
         stock = book.item(hold.inventory_item_id)
         cause = Cause(reservation_id=hold.id, reference_id=hold.order_id, reason="re-acquired after it ran out")
-        book.decide(stock, lambda: stock.hold(units, cause))
+        book.decide_demand(stock, lambda: stock.hold(units, cause))
     hold.reacquire(book.now, quantity=units)
 
 
@@ -215,7 +223,7 @@ def cancel(reservation_id: str) -> Hold:
     [hold] = locked = reservations.lock([reservation_id])
     if hold.status == Status.CANCELLED:
         return hold
-    book = Book.open_for(locked, clock.now())
+    book = Book.open_for(locked)
     hold.require_live(book.now)
     book.item(hold.inventory_item_id).release(hold.quantity, _cause(hold))
     hold.cancel(book.now)
@@ -227,11 +235,10 @@ def cancel(reservation_id: str) -> Hold:
 @transactional
 def expire_overdue(*, limit: int) -> int:
     """Expire up to `limit` overdue holds and give their units back. Any number of these may run at once."""
-    now = clock.now()
-    overdue = reservations.lock_overdue(now, limit=limit)
+    overdue = reservations.lock_overdue(clock.now(), limit=limit)
     if not overdue:
         return 0
-    book = Book.open_for(overdue, now)
+    book = Book.open_for(overdue)
     expired = book.expire(overdue)
     book.write()
     return expired
@@ -245,7 +252,7 @@ def expire_overdue(*, limit: int) -> int:
 def change(reservation_id: str, *, quantity: int | None = None, ttl_seconds: int | None = None) -> Hold:
     """Resize a live hold and/or let it end `ttl_seconds` from now. One that has run out is never revived."""
     [hold] = locked = reservations.lock([reservation_id])
-    book = Book.open_for(locked, clock.now())
+    book = Book.open_for(locked)
     hold.require_live(book.now)
     if quantity is not None and quantity != hold.quantity:
         _resize(book, hold, quantity)
@@ -260,7 +267,7 @@ def _resize(book: Book, hold: Hold, quantity: int) -> None:
     stock, more = book.item(hold.inventory_item_id), quantity - hold.quantity
     cause = Cause(reservation_id=hold.id, reference_id=hold.order_id, reason=f"resized from {hold.quantity}")
     if more > 0:
-        book.decide(stock, lambda: stock.hold(more, cause))
+        book.decide_demand(stock, lambda: stock.hold(more, cause))
     else:
         stock.shrink(-more, cause)
     hold.quantity, hold.updated_at = quantity, book.now
@@ -272,7 +279,7 @@ def hand_over(
 ) -> list[Hold]:
     """Give live holds to another customer or order without letting go of a unit; all of them or none."""
     locked = reservations.lock(reservation_ids)
-    book = Book([], clock.now())
+    book = Book([])
     for hold in locked:
         hold.require_live(book.now)
         hold.customer_id = customer_id or hold.customer_id

@@ -11,12 +11,13 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from app.errors import BelowReserved, InsufficientStock, ItemNotEmpty
+from app.errors import BelowReserved, InsufficientStock, ItemNotEmpty, LostRace
 from app.extensions import cache
 from app.models.reservations import Hold, Status
 from app.models.stock import Cause, Stock
 from app.repositories import inventory_items, reservations, stock_movements
-from app.utils import metrics
+from app.services import refusals
+from app.utils import clock, metrics
 from app.utils.transactions import after_commit
 
 T = TypeVar("T")
@@ -36,8 +37,10 @@ def reservation_tag(reservation_id: str) -> str:
 class Book:
     """What one unit of work knows and changes. Written at its end with `write`; dropped by raising."""
 
-    def __init__(self, stocks: Iterable[Stock], now: datetime) -> None:
-        self.now = now
+    def __init__(self, stocks: Iterable[Stock]) -> None:
+        # Asked for only now that the items are locked: what lapsed while we waited has lapsed, and the
+        # times in an item's ledger follow its sequence.
+        self.now: datetime = clock.now()
         self._stocks: dict[int, Stock] = {}
         self._at: dict[tuple[str, str], Stock] = {}
         self._new: list[Hold] = []
@@ -47,14 +50,14 @@ class Book:
         self.include(stocks)
 
     @classmethod
-    def open(cls, keys: Iterable[inventory_items.Key], now: datetime) -> Book:
+    def open(cls, keys: Iterable[inventory_items.Key]) -> Book:
         """Lock the items of these products and locations."""
-        return cls(inventory_items.lock(keys), now)
+        return cls(inventory_items.lock(keys))
 
     @classmethod
-    def open_for(cls, holds: Collection[Hold], now: datetime) -> Book:
+    def open_for(cls, holds: Collection[Hold]) -> Book:
         """Lock the items of these reservations, which the caller has locked before."""
-        book = cls(inventory_items.lock_ids({hold.inventory_item_id for hold in holds}), now)
+        book = cls(inventory_items.lock_ids({hold.inventory_item_id for hold in holds}))
         book._own = {hold.id for hold in holds}
         return book
 
@@ -110,6 +113,28 @@ class Book:
         overdue = reservations.lock_overdue(self.now, limit=EXPIRED_ON_DEMAND, item_ids=ids, others_than=self._done())
         return self.expire(overdue)
 
+    def make_room(self, stocks: Iterable[Stock] | None = None) -> bool:
+        """Expire what is overdue on these items (all of the book's by default); False when nothing is.
+
+        Raises `LostRace` when somebody else has overdue holds of theirs locked: their units are as good as free,
+        so nobody is refused for them. Letting go of our locks lets the other one finish.
+        """
+        items = list(self._stocks.values() if stocks is None else stocks)
+        if self.expire_overdue(items):
+            return True
+        ids = [stock.id for stock in items]
+        if ids and reservations.is_any_overdue(self.now, item_ids=ids, others_than=self._done()):
+            raise LostRace("overdue holds of these items are being ended elsewhere")
+        return False
+
+    def decide_demand(self, stock: Stock, decision: Callable[[], T]) -> T:
+        """`decide`, and count the units as demand denied when it is refused."""
+        try:
+            return self.decide(stock, decision)
+        except InsufficientStock as refusal:
+            refusals.count_when_refused([refusal])
+            raise
+
     def _done(self) -> set[str]:
         """Reservations not to be taken from the database again: decided here, and not written yet."""
         return self._own | self._changed.keys()
@@ -120,7 +145,7 @@ class Book:
             try:
                 return decision()
             except (InsufficientStock, BelowReserved, ItemNotEmpty):
-                if not self.expire_overdue([stock]):
+                if not self.make_room([stock]):
                     raise
 
     def write(self) -> None:

@@ -6,6 +6,7 @@ import os
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
 from prometheus_client.registry import REGISTRY, Collector
+from sqlalchemy import Engine, event
 
 REQUESTS = Histogram(
     "inventory_http_request_seconds",
@@ -21,6 +22,26 @@ CACHE_ERRORS = Counter("inventory_cache_errors_total", "Cache operations that fa
 SWEEPS = Counter("inventory_expiry_sweeps_total", "Expiry sweeps that ran")
 SWEPT = Counter("inventory_expired_by_sweep_total", "Reservations expired by the sweep")
 POOL = Gauge("inventory_database_connections", "Connections of the pool", ["state"], multiprocess_mode="livesum")
+
+
+def watch_pool(engine: Engine) -> None:
+    """Count this process's connections as they are taken and given back."""
+
+    @event.listens_for(engine, "checkout")
+    def _taken(*_: object) -> None:
+        POOL.labels("in_use").inc()
+
+    @event.listens_for(engine, "checkin")
+    def _given_back(*_: object) -> None:
+        POOL.labels("in_use").dec()
+
+    @event.listens_for(engine, "connect")
+    def _opened(*_: object) -> None:
+        POOL.labels("open").inc()
+
+    @event.listens_for(engine, "close")
+    def _closed(*_: object) -> None:
+        POOL.labels("open").dec()
 
 
 def exposition(*collectors: Collector) -> bytes:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import BelowReserved, DomainError, InsufficientStock, ItemArchived, ItemNotEmpty, QuantityLimit
-from app.models.stock import NO_CAUSE, Cause, Stock
+from app.models.stock import Cause, Stock
 from app.models.stock_movements import MovementType
 from config import MAX_QUANTITY
 
@@ -48,7 +48,7 @@ def test_a_hold_reserves_and_leaves_the_units_on_hand():
 def test_one_unit_more_than_available_is_refused_with_the_true_numbers():
     item = stock(10, 3)
     with pytest.raises(InsufficientStock) as refused:
-        item.hold(8, NO_CAUSE)
+        item.hold(8, Cause())
     facts = refused.value.facts
     assert (facts["requested"], facts["available_quantity"]) == (8, 7)
     assert (facts["reserved_quantity"], facts["shortage"]) == (3, 1)
@@ -67,7 +67,7 @@ def test_one_unit_more_than_available_is_refused_with_the_true_numbers():
 )
 def test_every_end_of_a_hold_is_one_row_of_its_own_kind(act, kind, changes):
     item = stock(10, 5)
-    row = act(item, 2, NO_CAUSE)
+    row = act(item, 2, Cause())
     assert (row.movement_type, (row.quantity_change, row.reserved_change)) == (kind, changes)
     assert numbers(item) == (10 + changes[0], 5 + changes[1], 8)
 
@@ -75,32 +75,32 @@ def test_every_end_of_a_hold_is_one_row_of_its_own_kind(act, kind, changes):
 def test_taking_stock_away_never_cuts_into_what_is_promised():
     item = stock(10, 4)
     with pytest.raises(InsufficientStock):
-        item.change(MovementType.DAMAGE, -7, NO_CAUSE)
-    item.change(MovementType.DAMAGE, -6, NO_CAUSE)
+        item.change(MovementType.DAMAGE, -7, Cause())
+    item.change(MovementType.DAMAGE, -6, Cause())
     assert numbers(item) == (4, 4, 8)
 
 
 def test_an_item_holds_a_billion_units_and_not_one_more():
     item = stock(MAX_QUANTITY - 1)
-    item.change(MovementType.INBOUND, 1, NO_CAUSE)
+    item.change(MovementType.INBOUND, 1, Cause())
     with pytest.raises(QuantityLimit) as refused:
-        item.change(MovementType.INBOUND, 1, NO_CAUSE)
+        item.change(MovementType.INBOUND, 1, Cause())
     assert (refused.value.facts["quantity"], refused.value.facts["maximum"]) == (1_000_000_000, 1_000_000_000)
     assert numbers(item) == (1_000_000_000, 0, 8)
 
 
 def test_a_count_of_the_same_number_leaves_no_row():
     item = stock(10, 4)
-    assert item.count(10, NO_CAUSE) is None
+    assert item.count(10, Cause()) is None
     assert (numbers(item), item.movements) == ((10, 4, 7), [])
 
 
 def test_a_count_may_come_down_to_what_is_promised_but_not_below():
     item = stock(10, 4)
     with pytest.raises(BelowReserved) as refused:
-        item.count(3, NO_CAUSE)
+        item.count(3, Cause())
     assert (refused.value.facts["requested"], refused.value.facts["reserved_quantity"]) == (3, 4)
-    row = item.count(4, NO_CAUSE)
+    row = item.count(4, Cause())
     assert row is not None
     assert (row.movement_type, row.quantity_change) == (MovementType.ADJUSTMENT, -6)
     assert numbers(item) == (4, 4, 8)
@@ -138,9 +138,9 @@ def test_an_archived_item_is_reopened_with_a_row():
 @pytest.mark.parametrize(
     "act",
     [
-        lambda item: item.hold(1, NO_CAUSE),
-        lambda item: item.change(MovementType.INBOUND, 1, NO_CAUSE),
-        lambda item: item.count(5, NO_CAUSE),
+        lambda item: item.hold(1, Cause()),
+        lambda item: item.change(MovementType.INBOUND, 1, Cause()),
+        lambda item: item.count(5, Cause()),
         lambda item: item.set_levels(1, None),
         lambda item: item.archive(NOON),
     ],
@@ -174,14 +174,14 @@ def _apply(item: Stock, name: str, units: int) -> None:
     promised = min(units, item.reserved_quantity)
     match name:
         case "hold":
-            item.hold(units, NO_CAUSE)
+            item.hold(units, Cause())
         case "release":
-            item.release(promised, NO_CAUSE)
+            item.release(promised, Cause())
         case "take":
-            item.take(promised, NO_CAUSE)
+            item.take(promised, Cause())
         case "in":
-            item.change(MovementType.INBOUND, units, NO_CAUSE)
+            item.change(MovementType.INBOUND, units, Cause())
         case "out":
-            item.change(MovementType.OUTBOUND, -units, NO_CAUSE)
+            item.change(MovementType.OUTBOUND, -units, Cause())
         case "count":
-            item.count(units, NO_CAUSE)
+            item.count(units, Cause())
