@@ -10,6 +10,7 @@ from typing import Any
 
 from click import ClickException
 from environs import Env, EnvValidationError, validate
+from redis.connection import parse_url
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -76,8 +77,7 @@ class Config:
             raise ConfigurationError(
                 "production needs DATABASE_URL and REDIS_URL; for a laptop use FLASK_ENV=development"
             )
-        if self.redis_url and not self.redis_url.startswith(("redis://", "rediss://", "unix://")):
-            raise ConfigurationError("REDIS_URL must begin with redis://, rediss:// or unix://")
+        _check_redis(self.redis_url)
         if self.reservation_max_ttl_seconds < self.reservation_ttl_seconds:
             raise ConfigurationError("RESERVATION_MAX_TTL_SECONDS must not be below RESERVATION_TTL_SECONDS")
         if self.product_service_url and not self.product_service_url.startswith(("http://", "https://")):
@@ -118,15 +118,28 @@ class Config:
         }
 
 
+def _check_redis(url: str | None) -> None:
+    try:
+        if url:
+            parse_url(url)  # type: ignore[no-untyped-call]
+    except ValueError:
+        raise ConfigurationError("REDIS_URL is not a Redis URL, such as redis://host:6379/0") from None
+
+
 def normalised(url: str) -> str:
     """The same database, with the driver and character set this service relies on."""
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ConfigurationError("DATABASE_URL is not a database URL") from None
     if parsed.get_backend_name() in {"mysql", "mariadb"}:
+        if not (parsed.host and parsed.database):
+            raise ConfigurationError("DATABASE_URL must name the host and the database")
         parsed = parsed.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"})
-    elif parsed.get_backend_name() != "sqlite":
+    elif parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise ConfigurationError("DATABASE_URL must name a file: SQLite in memory is another one for each thread")
+    else:
         raise ConfigurationError(
             f"DATABASE_URL names {parsed.get_backend_name()}; mysql, mariadb and sqlite are supported"
         )
@@ -141,8 +154,8 @@ def _read(env: Env) -> dict[str, Any]:
     return {
         "env": kind,
         "database_url": env.str("DATABASE_URL", "" if production else EMBEDDED_DATABASE),
-        "redis_url": env.str("REDIS_URL", None),
-        "product_service_url": env.str("PRODUCT_SERVICE_URL", None),
+        "redis_url": env.str("REDIS_URL", None) or None,
+        "product_service_url": env.str("PRODUCT_SERVICE_URL", None) or None,
         "product_service_timeout_seconds": env.float(
             "PRODUCT_SERVICE_TIMEOUT_SECONDS", 1.0, validate=validate.Range(min=0.01, max=30)
         ),

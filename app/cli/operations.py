@@ -7,6 +7,7 @@ from typing import Any
 import click
 from flask.cli import with_appcontext
 
+from app.cli.plainly import told_plainly
 from app.extensions import settings
 from app.jobs import expiry
 from app.repositories import denied_demand, reservations
@@ -18,6 +19,7 @@ from app.utils.problems import encoded
 @click.command("worker")
 @click.option("--burst", is_flag=True, help="Run what is queued and stop.")
 @with_appcontext
+@told_plainly()
 def worker(burst: bool) -> None:
     """Sweep overdue reservations whenever the queue says so. Needs REDIS_URL."""
     from app.jobs import worker as jobs
@@ -31,6 +33,7 @@ def worker(burst: bool) -> None:
 
 @click.command("expire")
 @with_appcontext
+@told_plainly()
 def expire() -> None:
     """Expire everything overdue, now."""
     click.echo(f"expired {expiry.sweep()} reservations")
@@ -41,6 +44,7 @@ def expire() -> None:
 @click.option("--repair", is_flag=True, help="Write compensating movements for what can be repaired.")
 @click.option("--dry-run", is_flag=True, help="With --repair: say what would be written, and write nothing.")
 @with_appcontext
+@told_plainly()
 def audit_command(as_json: bool, repair: bool, dry_run: bool) -> None:
     """Check everything that must always be true. Exit code 0 only when all of it is."""
     if dry_run and not repair:
@@ -80,12 +84,14 @@ def _print_audit(
 @click.command("stats")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @with_appcontext
+@told_plainly()
 def stats(as_json: bool) -> None:
     """What is in stock, promised, overdue and asked for in vain."""
     now = clock.now()
     totals = explanations.totals(None, now)
     holds = {status: {"reservations": count, "units": units} for status, count, units in reservations.count_by_status()}
     denied = [dict(row._mapping) for row in denied_demand.since(now - explanations.DENIED_WINDOW)]
+    totals["locations"] = [dict(place._mapping) for place in totals["locations"]]
     figures = totals | {
         "reservations": holds,
         "denied_last_24_hours": denied,

@@ -13,12 +13,10 @@ from typing import IO, Any, TypeVar
 import click
 from flask.cli import with_appcontext
 from flask_migrate import downgrade, upgrade
-from redis import RedisError
 from sqlalchemy import Row
-from sqlalchemy.exc import SQLAlchemyError
 
+from app.cli.plainly import told_plainly
 from app.cli.stock_files import BadRow, StockRow, UnusableFile, read_stock, write_csv, write_json
-from app.errors import DomainError
 from app.extensions import cache, db, settings
 from app.models.locations import DEFAULT
 from app.models.stock import Stock
@@ -342,20 +340,6 @@ def _written_whole(file: str) -> Iterator[IO[str]]:
 
 
 # ── Of both ──────────────────────────────────────────────────────────────────────────────────────
-
-
-@contextmanager
-def told_plainly() -> Iterator[None]:
-    """What goes wrong outside of this program is told in a sentence."""
-    try:
-        yield
-    except DomainError as error:
-        raise click.ClickException(str(error)) from error
-    except SQLAlchemyError as error:
-        said = getattr(error, "orig", None) or error
-        raise click.ClickException(f"the database refused ({said}); has `flask db upgrade` been run?") from error
-    except RedisError as error:
-        raise click.ClickException(f"the cache does not answer: {error}") from error
 
 
 def _require_location(code: str) -> None:

@@ -103,10 +103,13 @@ class Allocation:
         return shares
 
     def _shortage(self, line: Line, places: list[Stock], given: int) -> InsufficientStock:
-        return shortage(
+        error = shortage(
             line.product_id,
             line.location,
             requested=line.quantity,
             available=given,
             reserved=sum(stock.reserved_quantity for stock in places),
         )
+        if not places:
+            error.args = (f"{line.product_id} is not stocked {f'at {line.location}' if line.location else 'anywhere'}",)
+        return error

@@ -95,8 +95,11 @@ class Hold:
             case Status.CANCELLED:
                 raise AlreadyCancelled(f"reservation {self.id} is cancelled", **self._facts())
         if self.status == Status.EXPIRED or self.is_lapsed(now):
-            facts = self._facts() | {"status": Status.EXPIRED, "expires_at": self.expires_at}
-            raise ReservationExpired(f"reservation {self.id} has expired", **facts)
+            facts = self._facts() | {"reservation_status": Status.EXPIRED, "expires_at": self.expires_at}
+            raise ReservationExpired(
+                f"reservation {self.id} has expired; confirm it with on_expired=reacquire to take its units once more",
+                **facts,
+            )
 
     def confirm(self, now: datetime, *, quantity: int) -> None:
         self.status, self.confirmed_at, self.quantity, self.updated_at = Status.CONFIRMED, now, quantity, now
@@ -105,7 +108,8 @@ class Hold:
         self.status, self.cancelled_at, self.updated_at = Status.CANCELLED, now, now
 
     def expire(self, now: datetime) -> None:
-        self.status, self.expired_at, self.updated_at = Status.EXPIRED, now, now
+        # When its time was over, not when somebody noticed.
+        self.status, self.expired_at, self.updated_at = Status.EXPIRED, self.expires_at, now
 
     def extend(self, now: datetime, *, seconds: int, longest: int) -> None:
         """Let the hold end `seconds` from now, but no later than `longest` seconds after it was made."""

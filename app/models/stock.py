@@ -164,8 +164,9 @@ def shortage(
     product_id: str, location: str | None, *, requested: int, available: int, reserved: int
 ) -> InsufficientStock:
     """The refusal with its facts; when units may come back is looked up by whoever answers."""
+    where = f" at {location}" if location else ""
     return InsufficientStock(
-        f"{available} of {requested} units of {product_id} available",
+        f"{available} of {requested} units of {product_id} available{where}",
         product_id=product_id,
         location=location,
         requested=requested,

@@ -94,11 +94,11 @@ def save(changed: Collection[Hold]) -> None:
 
 
 def _expire(expired: Collection[Hold]) -> None:
-    moment = next(iter(expired)).expired_at
+    moment = next(iter(expired)).updated_at
     statement = (
         update(Reservation.__table__)
         .where(holds.id.in_([hold.id for hold in expired]), holds.status == Status.ACTIVE, holds.expires_at <= moment)
-        .values(status=Status.EXPIRED, expired_at=moment, updated_at=moment)
+        .values(status=Status.EXPIRED, expired_at=holds.expires_at, updated_at=moment)
     )
     _require(db.session.execute(statement), len(expired))  # type: ignore[arg-type]
 

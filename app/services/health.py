@@ -14,6 +14,7 @@ from app.errors import Unavailable
 from app.extensions import cache, db, settings
 from app.repositories import reservations
 from app.utils import clock
+from app.utils.cache import CacheSilent
 
 HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
 SWEEP = "expiry"
@@ -63,7 +64,11 @@ def _note_sweep(health: Health, now: datetime, overdue: datetime | None) -> None
     period = settings().expiry_interval_seconds
     lag = 0.0 if overdue is None else (now - overdue) / timedelta(seconds=1)
     health.note("sweep", DEGRADED if lag > period + GRACE_SECONDS else HEALTHY, lag_seconds=round(lag, 3))
-    last = cache().last_beat(SWEEP)
+    try:
+        last = cache().last_beat(SWEEP)
+    except CacheSilent:
+        health.note("worker", DEGRADED, detail="unknown while Redis does not answer; the sweep's lag is the truth")
+        return
     if last is None:
         health.note("worker", DEGRADED, detail="no sweep was seen yet")
         return

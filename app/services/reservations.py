@@ -81,6 +81,7 @@ def reserve_batch(
     refusals.count_when_committed(allocation.shortages)
     made = [_hold(book, share, owner, until) for share in allocation.shares]
     book.write()
+    refusals.inform(allocation.shortages)
     return Batch(made, [dict(error.facts) for error in allocation.shortages])
 
 

@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 PREFIX = "inventory:"
 SOCKET_SECONDS = 0.2
 TAG_SECONDS = 86_400
+STATES = {"closed": "in use", "open": "left alone", "half-open": "tried again"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,15 @@ class Entry:
         return token, Entry(packed[end:], etag, settled)
 
 
+class CacheSilent(Exception):
+    """The cache did not answer a question that is not about a lookup."""
+
+
+class _SayWhenItTurns(pybreaker.CircuitBreakerListener):
+    def state_change(self, cb: Any, old_state: Any, new_state: Any) -> None:
+        log.warning("the cache is %s, it was %s", STATES[new_state.name], STATES[old_state.name])
+
+
 class Cache(Protocol):
     kind: str
 
@@ -72,7 +82,8 @@ class Cache(Protocol):
     def remember_beat(self, name: str, facts: dict[str, Any]) -> None:
         """Keep what a background worker did last, for the health page."""
 
-    def last_beat(self, name: str) -> dict[str, Any] | None: ...
+    def last_beat(self, name: str) -> dict[str, Any] | None:
+        """Raises `CacheSilent` when the cache does not answer."""
 
     def ping(self) -> None:
         """Raises when the cache does not answer."""
@@ -165,7 +176,9 @@ class RedisCache:
 
     def __init__(self, client: redis.Redis, *, failures: int = 3, rest_seconds: float = 5.0) -> None:
         self._redis = client
-        self._breaker = pybreaker.CircuitBreaker(fail_max=failures, reset_timeout=rest_seconds)
+        self._breaker = pybreaker.CircuitBreaker(
+            fail_max=failures, reset_timeout=rest_seconds, listeners=[_SayWhenItTurns()]
+        )
         # Tags that could not be removed when they should have been. Nothing is believed before they are.
         self._owed: set[str] = set()
         self._owed_lock = threading.Lock()
@@ -204,7 +217,9 @@ class RedisCache:
         self._try(lambda: self._redis.set(f"{PREFIX}beat:{name}", json.dumps(facts), ex=TAG_SECONDS))
 
     def last_beat(self, name: str) -> dict[str, Any] | None:
-        _, found = self._try(lambda: self._redis.get(f"{PREFIX}beat:{name}"))
+        answered, found = self._try(lambda: self._redis.get(f"{PREFIX}beat:{name}"))
+        if not answered:
+            raise CacheSilent
         with suppress(TypeError, ValueError):
             facts = json.loads(found)
             return facts if isinstance(facts, dict) else None

@@ -165,6 +165,8 @@ def _documented(
     view = ns.response(status, "Success", _model(ns, _envelope(type(returns) if returns else None, many)))(view)
     for code, words in _by_status([*errors, InvalidQuery, Unavailable]).items():
         view = ns.response(code, words, _model(ns, Problem))(view)
+    if "If-None-Match" in headers:
+        view = ns.response(304, "Not modified: the ETag that was sent still stands.")(view)
     view = ns.response(500, "internal_error: an error of ours.", _model(ns, Problem))(view)
     return view
 

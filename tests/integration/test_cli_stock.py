@@ -191,7 +191,7 @@ def test_resetting_destroys_nothing_when_the_cache_could_not_be_emptied_afterwar
 
     monkeypatch.setattr(cache(), "ping", refuse)
     ended = flask("reset-demo", "--yes")
-    assert (ended.exit_code, ended.stderr) == (1, "Error: the cache does not answer: connection refused\n")
+    assert (ended.exit_code, ended.stderr) == (1, "Error: Redis does not answer: connection refused\n")
     assert factories.numbers("MINE") == (7, 0, 7)
 
 
