@@ -1,5 +1,7 @@
 """Questions about what could be promised, and their answers."""
 
+from typing import ClassVar
+
 from marshmallow import Schema, fields, validate
 
 from app.schemas.fields import Instant, QueryWhole
@@ -12,6 +14,8 @@ class AvailabilityQuery(PlaceQuery):
 
 
 class AvailabilityAsked(Schema):
+    EXAMPLE: ClassVar = {"items": [{"product_id": "KEYBOARD-1", "quantity": 5}]}
+
     items = fields.List(fields.Nested(ItemLine), required=True, validate=validate.Length(1, 100))
 
 

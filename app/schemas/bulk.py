@@ -1,6 +1,6 @@
 """Many inventory operations in one request, and what became of each."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, validate
 
@@ -56,6 +56,14 @@ class RawRow(fields.Nested):
 
 
 class BulkAsked(Schema):
+    EXAMPLE: ClassVar = {
+        "operations": [
+            {"op": "create", "product_id": "MOUSE-1", "quantity": 10},
+            {"op": "adjust", "product_id": "KEYBOARD-1", "quantity": 5, "movement_type": "inbound"},
+        ],
+        "atomic": False,
+    }
+
     operations = fields.List(RawRow(BulkOperation), required=True, validate=validate.Length(1, 1000))
     atomic = Flag(load_default=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
@@ -47,6 +47,8 @@ class Levels(Schema):
 
 
 class ItemNew(Levels):
+    EXAMPLE: ClassVar = {"product_id": "KEYBOARD-1", "quantity": 45, "location": "default", "minimum_stock_level": 5}
+
     product_id = ProductId(required=True)
     quantity = Whole(load_default=0)
     location = Code(load_default=DEFAULT, metadata={"example": DEFAULT})
@@ -54,6 +56,8 @@ class ItemNew(Levels):
 
 class ItemChange(Levels):
     """Absolute values; setting `quantity` needs If-Match or `expected_quantity`."""
+
+    EXAMPLE: ClassVar = {"quantity": 39, "expected_quantity": 40, "reason": "stocktaking"}
 
     location = Code(load_default=DEFAULT, metadata={"example": DEFAULT})
     quantity = Whole()
@@ -67,6 +71,8 @@ class ItemChange(Levels):
 
 
 class ItemAdjust(Schema):
+    EXAMPLE: ClassVar = {"quantity": -1, "movement_type": "damage", "reason": "dropped"}
+
     quantity = Whole(-MAX_QUANTITY, MAX_QUANTITY, required=True, metadata={"description": "signed change, not 0"})
     movement_type = fields.Str(required=True, validate=validate.OneOf(CHANGES))
     location = Code(load_default=DEFAULT, metadata={"example": DEFAULT})
@@ -84,6 +90,8 @@ class ItemAdjust(Schema):
 
 
 class ItemTransfer(Schema):
+    EXAMPLE: ClassVar = {"from_location": "default", "to_location": "store-281", "quantity": 5}
+
     from_location = Code(required=True, metadata={"example": "default"})
     to_location = Code(required=True, metadata={"example": "store-281"})
     quantity = Whole(1, required=True)

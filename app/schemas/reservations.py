@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
@@ -34,6 +34,14 @@ class ReservationView(Schema):
 
 
 class ReservationNew(ItemLine):
+    EXAMPLE: ClassVar = {
+        "product_id": "KEYBOARD-1",
+        "quantity": 5,
+        "order_id": "o-1",
+        "customer_id": "ada",
+        "ttl_seconds": 600,
+    }
+
     order_id = Reference(required=True)
     customer_id = Reference(required=True)
     ttl_seconds = Whole(1, LONGEST_TTL, allow_none=True, load_default=None)
@@ -41,6 +49,12 @@ class ReservationNew(ItemLine):
 
 
 class BatchNew(Schema):
+    EXAMPLE: ClassVar = {
+        "order_id": "o-1",
+        "customer_id": "ada",
+        "items": [{"product_id": "KEYBOARD-1", "quantity": 1}, {"product_id": "MOUSE-1", "quantity": 2}],
+    }
+
     order_id = Reference(required=True)
     customer_id = Reference(required=True)
     ttl_seconds = Whole(1, LONGEST_TTL, allow_none=True, load_default=None)
@@ -56,6 +70,8 @@ class BatchView(Schema):
 
 
 class ReservationChange(Schema):
+    EXAMPLE: ClassVar = {"ttl_seconds": 600}
+
     ttl_seconds = Whole(1, LONGEST_TTL)
     quantity = Whole(1)
 
@@ -70,6 +86,8 @@ class OnExpired(Schema):
 
 
 class Confirm(OnExpired):
+    EXAMPLE: ClassVar = {"on_expired": "reject"}
+
     quantity = Whole(1, allow_none=True, load_default=None)
 
 
@@ -78,10 +96,14 @@ class Ids(Schema):
 
 
 class ConfirmMany(Ids, OnExpired):
+    EXAMPLE: ClassVar = {"reservation_ids": ["01a1f98d-52fc-7431-959a-57d5d4b193e2"], "order_id": "o-1"}
+
     order_id = Reference(allow_none=True, load_default=None)
 
 
 class HandOver(Ids):
+    EXAMPLE: ClassVar = {"reservation_ids": ["01a1f98d-52fc-7431-959a-57d5d4b193e2"], "customer_id": "bob"}
+
     customer_id = Reference()
     order_id = Reference()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable
 from functools import cache, wraps
-from typing import Any
+from typing import Any, ClassVar
 
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
@@ -38,6 +38,18 @@ MAX_BODY = 65_536
 class Problem(Schema):
     """RFC 9457 problem details, with the error's own facts beside them."""
 
+    EXAMPLE: ClassVar = {
+        "type": "/problems/insufficient_stock",
+        "title": "Fewer units are available than were asked for.",
+        "status": 409,
+        "detail": "40 of 41 units of KEYBOARD-1 available",
+        "instance": "01a1f98d-52fc-7431-959a-57d5d4b193e2",
+        "code": "insufficient_stock",
+        "requested": 41,
+        "available_quantity": 40,
+        "shortage": 1,
+    }
+
     class Meta:
         unknown = INCLUDE
 
@@ -55,6 +67,8 @@ def _name(schema: Schema | type[Schema]) -> str:
 
 
 _marshmallow = MarshmallowPlugin(schema_name_resolver=_name)
+# What "Try it out" offers instead of a largest number and the word "string".
+_examples: dict[str, dict[str, Any]] = {}
 _spec = APISpec(title="", version="", openapi_version="2.0", plugins=[_marshmallow])
 
 
@@ -190,10 +204,12 @@ def _parameters(query: Schema | None, headers: dict[str, str]) -> dict[str, Any]
 
 
 def _model(ns: Namespace, schema: type[Schema]) -> Any:
+    if hasattr(schema, "EXAMPLE"):
+        _examples[_name(schema)] = {"example": schema.EXAMPLE}
     _marshmallow.converter.resolve_nested_schema(schema)  # type: ignore[union-attr]
     for name, definition in _spec.components.schemas.items():
         if name not in ns.models:
-            ns.schema_model(name, _without_null_defaults(definition))
+            ns.schema_model(name, _without_null_defaults(definition) | _examples.get(name, {}))
     return ns.models[_name(schema)]
 
 

@@ -12,6 +12,7 @@ import schemathesis
 from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
+from marshmallow import class_registry
 from openapi_spec_validator import OpenAPIV2SpecValidator
 from schemathesis.checks import (
     content_type_conformance,
@@ -163,3 +164,19 @@ def every_answer_is_documented(operation: Any, mode: schemathesis.GenerationMode
 
     with suppress(Unsatisfiable):  # a call without parameters has nothing that could be wrong
         answers_as_documented()
+
+
+def test_what_try_it_out_offers_is_accepted(page):
+    """Every body's example loads through the schema that checks the body."""
+    bodies = {
+        parameter["schema"]["$ref"].rsplit("/", 1)[1]
+        for calls in page["paths"].values()
+        for call in calls.values()
+        if isinstance(call, dict)
+        for parameter in call.get("parameters", [])
+        if parameter.get("in") == "body"
+    }
+    for name in bodies:
+        example = page["definitions"][name]["example"]
+        schema = class_registry.get_class(name)
+        assert schema().validate(example) == {}, name
