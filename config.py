@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent
 EMBEDDED_DATABASE = f"sqlite:///{ROOT / 'data' / 'inventory.db'}"
 MAX_QUANTITY = 1_000_000_000
 LOCK_WAIT_SECONDS = 3
+STATEMENT_SECONDS = 9  # less than the driver waits for an answer
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 

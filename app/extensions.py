@@ -11,7 +11,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.orm import DeclarativeBase
 
-from config import ROOT, Config
+from config import ROOT, STATEMENT_SECONDS, Config
 
 if TYPE_CHECKING:
     from app.utils.cache import Cache
@@ -42,6 +42,8 @@ def init_app(app: Flask, config: Config) -> None:
     with app.app_context():
         if config.is_sqlite:
             prepare_sqlite(db.engine)
+        else:
+            bound_statements(db.engine)
         metrics.watch_pool(db.engine)
         app.extensions["cache"] = cache.create(config, db.engine)
 
@@ -52,6 +54,21 @@ def settings() -> Config:
 
 def cache() -> Cache:
     return cast("Cache", current_app.extensions["cache"])
+
+
+def bound_statements(engine: Engine) -> None:
+    """No statement runs longer than this on the server, whatever becomes of the client that asked for it.
+
+    MariaDB counts seconds for every statement, MySQL milliseconds for reads; neither knows the other's name.
+    """
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _record: Any) -> None:
+        with connection.cursor() as cursor:
+            if engine.dialect.is_mariadb:  # type: ignore[attr-defined]
+                cursor.execute(f"SET SESSION max_statement_time = {STATEMENT_SECONDS}")
+            else:
+                cursor.execute(f"SET SESSION max_execution_time = {STATEMENT_SECONDS * 1000}")
 
 
 def prepare_sqlite(engine: Engine) -> None:

@@ -14,6 +14,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -169,6 +170,30 @@ class EmbeddedCache(NoCache):
         return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
 
 
+class SingleFlight:
+    """Of many threads that want the same thing at once, one gets it and the others wait for what it got."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._under_way: dict[tuple[str, str], Future[Entry]] = {}
+
+    def share(self, key: tuple[str, str], get: Callable[[], Entry]) -> Entry:
+        """What `get` answers or raises, from this thread or from the one that is at it already."""
+        with self._lock:
+            mine = key not in self._under_way
+            flight = self._under_way.setdefault(key, Future())
+        if not mine:
+            return flight.result()
+        try:
+            flight.set_result(get())
+        except BaseException as error:
+            flight.set_exception(error)
+        finally:
+            with self._lock:
+                del self._under_way[key]
+        return flight.result()
+
+
 class RedisCache:
     """Shared by every process of the service."""
 
@@ -179,22 +204,28 @@ class RedisCache:
         self._breaker = pybreaker.CircuitBreaker(
             fail_max=failures, reset_timeout=rest_seconds, listeners=[_SayWhenItTurns()]
         )
+        self._flights = SingleFlight()
         # Tags that could not be removed when they should have been. Nothing is believed before they are.
         self._owed: set[str] = set()
         self._owed_lock = threading.Lock()
 
     def lookup(self, key: str, tag: str, fill: Callable[[], Entry], *, seconds: float) -> tuple[Entry, str]:
         asked, token, entry = self._ask(key, tag)
-        if entry is not None:
-            metrics.CACHE.labels("hit").inc()
-            return entry, "hit"
-        entry = fill()
-        outcome = "miss" if asked else "bypass"
-        lives = seconds if entry.seconds is None else min(seconds, entry.seconds)
-        if asked and lives > 0:
-            self._try(lambda: self._redis.set(PREFIX + key, entry.pack(token), px=max(1, int(lives * 1000))))
+        outcome = "hit" if entry is not None else "miss" if asked else "bypass"
+        if entry is None and asked:
+            # Whoever reads under the same token at the same time sees the same numbers: one of them asks the database.
+            entry = self._flights.share((key, token), lambda: self._fill(key, token, fill, seconds))
+        elif entry is None:
+            entry = fill()
         metrics.CACHE.labels(outcome).inc()
         return entry, outcome
+
+    def _fill(self, key: str, token: str, fill: Callable[[], Entry], seconds: float) -> Entry:
+        entry = fill()
+        lives = seconds if entry.seconds is None else min(seconds, entry.seconds)
+        if lives > 0:
+            self._try(lambda: self._redis.set(PREFIX + key, entry.pack(token), px=max(1, int(lives * 1000))))
+        return entry
 
     def forget(self, tags: set[str]) -> None:
         with self._owed_lock:

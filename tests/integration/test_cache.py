@@ -217,3 +217,66 @@ def _recording(lookup, kept):
         return lookup(self, key, tag, filled, seconds=seconds)
 
     return recorded
+
+
+@pytest.mark.parametrize("backend", ["server"], indirect=True)
+def test_a_hundred_readers_of_a_cold_entry_ask_the_database_once(app):
+    shelf, asked, everyone = cache(), [], threading.Barrier(20)
+    shelf.lookup("k", "tag", lambda: Entry(b"warm the tag"), seconds=60)
+    shelf._redis.delete("inventory:k")  # type: ignore[attr-defined]
+    release = threading.Event()
+
+    def slow():
+        asked.append(1)
+        release.wait(5)
+        return Entry(b"cold")
+
+    def read():
+        everyone.wait()
+        with app.app_context():
+            bodies.append(shelf.lookup("k", "tag", slow, seconds=60)[0].body)
+
+    bodies: list[bytes] = []
+    threads = [threading.Thread(target=read) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    deadline = real_time.monotonic() + 5
+    while not asked and real_time.monotonic() < deadline:
+        real_time.sleep(0.01)
+    release.set()
+    for thread in threads:
+        thread.join()
+    assert (set(bodies), len(bodies)) == ({b"cold"}, 20)
+    assert len(asked) < 20
+
+
+@pytest.mark.parametrize("backend", ["server"], indirect=True)
+def test_who_comes_after_a_write_does_not_get_what_was_read_before_it(app):
+    """The flight is shared under the token: a writer takes the token away, so a later reader flies by itself."""
+    shelf, reading, go_on = cache(), threading.Event(), threading.Event()
+
+    def read_before_the_write():
+        reading.set()
+        go_on.wait(5)
+        return Entry(b"old")
+
+    first = threading.Thread(target=lambda: shelf.lookup("k", "tag", read_before_the_write, seconds=60))
+    first.start()
+    assert reading.wait(5)
+    shelf.forget({"tag"})
+    assert shelf.lookup("k", "tag", lambda: Entry(b"new"), seconds=60)[0].body == b"new"
+    go_on.set()
+    first.join()
+    assert shelf.lookup("k", "tag", lambda: Entry(b"newer"), seconds=60)[0].body != b"old"
+
+
+@pytest.mark.parametrize("backend", ["server"], indirect=True)
+def test_a_failure_of_the_one_who_asked_is_told_to_all_and_not_kept(app):
+    shelf = cache()
+    with pytest.raises(LookupError):
+        shelf.lookup("k", "tag", _raise, seconds=60)
+    assert shelf.lookup("k", "tag", lambda: Entry(b"fine"), seconds=60)[0].body == b"fine"
+
+
+def _raise():
+    raise LookupError("not there")

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from app.extensions import db
 from app.utils.database_errors import Verdict, is_duplicate, is_retryable, verdict_of
+from config import STATEMENT_SECONDS
 from tests import factories
 from tests.api.refusals import nothing_changes
 from tests.processes import free_port
@@ -129,3 +130,10 @@ def test_a_database_without_room_is_full(tmp_path):
         connection.execute(text("PRAGMA max_page_count=3"))
         connection.execute(text("INSERT INTO t VALUES (hex(zeroblob(100000)))"))
     assert verdict_of(error()) is Verdict.FULL
+
+
+@pytest.mark.parametrize("backend", ["server"], indirect=True)
+def test_no_statement_outlives_its_bound_on_the_server(app):
+    with db.engine.connect() as connection:
+        bound = connection.execute(text("SELECT @@SESSION.max_statement_time")).scalar_one()
+    assert float(bound) == STATEMENT_SECONDS
