@@ -1,6 +1,7 @@
 """Hosts, proxies, origins, rates and headers: closed or bounded by configuration."""
 
 import pytest
+from flask import Flask
 from flask_migrate import upgrade
 
 from app import create_app
@@ -15,7 +16,7 @@ INVENTORY = "/api/v1/inventory/"
 def serving(tmp_path, monkeypatch):
     """Applications with settings of their own."""
     monkeypatch.setattr(clock, "now", clock.now)
-    opened = []
+    opened: list[Flask] = []
 
     def serve(**settings):
         url = f"sqlite:///{tmp_path / f'{len(opened)}.db'}"

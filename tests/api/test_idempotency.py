@@ -203,7 +203,7 @@ def test_without_a_key_a_lost_reply_is_told_as_unknown(client, monkeypatch, came
 def lose_next_commit(monkeypatch, *, came_through):
     """The next commit is made, or not, and its reply is lost."""
     real = transactions._run_and_commit
-    lost = []
+    lost: list[int] = []
 
     def losing(use_case, args, kwargs):
         if lost:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time as real_time
 from datetime import UTC, timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -42,7 +43,9 @@ class Meanwhile(threading.Thread):
 
     def __init__(self, app, work):
         super().__init__()
-        self.app, self.work, self.result, self.error = app, work, None, None
+        self.app, self.work = app, work
+        self.result: Any = None
+        self.error: Exception | None = None
         self.start()
 
     def run(self):
@@ -180,7 +183,8 @@ def test_nobody_is_refused_for_units_that_a_sweep_is_just_freeing(app, time):
         assert let_go.wait(10)
         sweeping.rollback()
         buyer.join()
-    assert (buyer.error, buyer.result.quantity) == (None, 5)
+    assert buyer.error is None
+    assert buyer.result.quantity == 5
     assert metrics.TRANSACTION_RETRIES._value.get() > retries
 
 
