@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.cli import api_keys, operations, replay, stock
+from app.cli import api_keys, demo, operations, replay, stock
 
 
 def init_app(app: Flask) -> None:
@@ -13,8 +13,8 @@ def init_app(app: Flask) -> None:
         operations.audit_command,
         operations.stats,
         replay.command,
-        stock.seed,
-        stock.reset_demo,
+        demo.seed,
+        demo.reset_demo,
         stock.import_stock,
         stock.export_stock,
     ):

@@ -1,10 +1,9 @@
-"""Commands that bring stock in and out: seed, reset-demo, import-stock, export-stock."""
+"""Commands that bring stock in and out: import-stock, export-stock."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,75 +11,30 @@ from typing import IO, Any, TypeVar
 
 import click
 from flask.cli import with_appcontext
-from flask_migrate import downgrade, upgrade
 from sqlalchemy import Row
 
 from app.cli.plainly import told_plainly
+from app.cli.progress import in_chunks
 from app.cli.stock_files import BadRow, StockRow, UnusableFile, read_stock, write_csv, write_json
-from app.extensions import cache, db, settings
 from app.models.locations import DEFAULT
 from app.models.stock import Stock
 from app.repositories import inventory_items as item_rows
 from app.repositories import locations as location_rows
-from app.services import inventory_items, locations
+from app.services import inventory_items
 from app.services.inventory_items import Change, Create
 from app.utils import clock, context, ids
 from app.utils.paging import PageRequest
 from app.utils.transactions import transactional
-from config import ROOT
 
-SEEDS = ROOT / "database" / "seeds"
 T = TypeVar("T")
 CHUNK = 500
 # Every page sorts what is left of the table anew, so few large ones are quicker than many small ones.
 PAGE = 5_000
 LONGEST_REASON = 255
-# Low enough for most of the demo's products and too high for some, so that there is something to see.
-DEMO_MINIMUM, DEMO_MINIMUM_IN_STORE = 5, 2
 WRITERS = {"csv": write_csv, "json": write_json}
 
 
 # ── Commands ─────────────────────────────────────────────────────────────────────────────────────
-
-
-@click.command("seed")
-@click.option("--if-empty", is_flag=True, help="Do nothing, and say nothing, when there is any inventory.")
-@with_appcontext
-def seed(if_empty: bool) -> None:
-    """Put in the demo stock: 200 real products at the default location and in three stores.
-
-    What is there already stays as it is, so running it again changes nothing.
-    """
-    with told_plainly(), context.acting_as("seed", ids.new_id()):
-        if not if_empty or item_rows.is_empty():
-            _seed()
-
-
-@click.command("reset-demo")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@with_appcontext
-def reset_demo(yes: bool) -> None:
-    """DESTROY EVERYTHING in the database and start the demo again.
-
-    Every item, reservation, location and ledger row is lost for good, the demo's and your own: the ledger
-    refuses to forget single rows, so all tables are dropped and made anew. The Redis database of REDIS_URL is
-    emptied with them, whoever else uses it. A reader of the change feed has to begin again at 0.
-
-    Refused where FLASK_ENV is production. Stop the service meanwhile.
-    """
-    if settings().is_production:
-        raise click.ClickException("this is production (FLASK_ENV); reset-demo would destroy its stock and history")
-    if not yes:
-        name = db.engine.url.render_as_string(hide_password=True)
-        click.confirm(f"Destroy all stock, reservations and history in {name}?", abort=True)
-    with told_plainly(), context.acting_as("reset-demo", ids.new_id()):
-        # Asked first, because a cache that cannot be emptied afterwards would show what is gone.
-        cache().ping()
-        db.session.remove()
-        downgrade(revision="base")
-        upgrade()
-        cache().clear()
-        _seed()
 
 
 @click.command("import-stock")
@@ -126,55 +80,6 @@ def export_stock(file: str, kind: str | None, location: str | None) -> None:
         with _written_whole(file) as out:
             count = WRITERS[chosen](_every_item(location), out)
     click.echo(f"{count:,} items exported", err=True)
-
-
-# ── The demo ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def _seed() -> None:
-    made = _sow(_demo_stock())
-    if made:
-        click.echo(f"demo stock: {len(made):,} items, {sum(create.quantity for create in made):,} units")
-    else:
-        click.echo("the demo stock is there already; nothing was changed")
-
-
-@transactional
-def _sow(stock: Sequence[Create]) -> list[Create]:
-    """Make what is missing and answer it; an item somebody archived is not missing."""
-    for place in _seed_file("locations.json"):
-        if location_rows.find(place["code"]) is None:
-            locations.create(place)
-    made: list[Create] = []
-    for chunk in _chunks(stock, label="seed"):
-        there = {(item.product_id, item.location) for item in item_rows.lock(_keys(chunk))}
-        missing = [create for create in chunk if (create.product_id, create.location) not in there]
-        if missing:
-            inventory_items.bulk(missing, atomic=True)
-        made += missing
-    return made
-
-
-def _demo_stock() -> list[Create]:
-    """Every product at the default location; of three in four, one store has a quarter of the units on its shelf."""
-    stores = [None, *(place["code"] for place in _seed_file("locations.json"))]
-    stock = []
-    for position, product in enumerate(_seed_file("products.json")):
-        store, units = stores[position % len(stores)], product["stock"]
-        shelf = units // 4 if store else 0
-        stock.append(_opening(product["id"], DEFAULT, units - shelf, DEMO_MINIMUM))
-        if store and shelf:
-            stock.append(_opening(product["id"], store, shelf, DEMO_MINIMUM_IN_STORE))
-    return stock
-
-
-def _opening(product_id: str, location: str, quantity: int, minimum: int) -> Create:
-    return Create(product_id=product_id, location=location, quantity=quantity, minimum_stock_level=minimum)
-
-
-def _seed_file(name: str) -> list[dict[str, Any]]:
-    content: list[dict[str, Any]] = json.loads((SEEDS / name).read_text(encoding="utf-8"))
-    return content
 
 
 # ── Import ───────────────────────────────────────────────────────────────────────────────────────
@@ -231,7 +136,7 @@ def _all_or_none(rows: Sequence[StockRow], reason: str, *, keep: Callable[[Tally
 
 def _load(rows: Sequence[StockRow], reason: str) -> Tally:
     tally = Tally()
-    for chunk in _chunks(rows, label="import"):
+    for chunk in in_chunks(rows, size=CHUNK, label="import"):
         tally.add(_load_chunk(chunk, reason))
     return tally
 
@@ -345,15 +250,3 @@ def _written_whole(file: str) -> Iterator[IO[str]]:
 def _require_location(code: str) -> None:
     if not location_rows.ids_of({code}):
         raise click.BadParameter(f"no location {code!r}", param_hint="--location")
-
-
-def _chunks(rows: Sequence[T], *, label: str) -> Iterator[Sequence[T]]:
-    with click.progressbar(length=len(rows), label=label, file=sys.stderr) as bar:
-        for start in range(0, len(rows), CHUNK):
-            chunk = rows[start : start + CHUNK]
-            yield chunk
-            bar.update(len(chunk))
-
-
-def _keys(stock: Iterable[Create]) -> list[tuple[str, str]]:
-    return [(create.product_id, create.location) for create in stock]

@@ -14,7 +14,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,6 +26,7 @@ from redis.retry import Retry
 from sqlalchemy import Engine
 
 from app.utils import ids, metrics
+from app.utils.single_flight import SingleFlight
 from config import Config
 
 log = logging.getLogger(__name__)
@@ -170,30 +170,6 @@ class EmbeddedCache(NoCache):
         return int(self._watcher.execute("PRAGMA data_version").fetchone()[0])
 
 
-class SingleFlight:
-    """Of many threads that want the same thing at once, one gets it and the others wait for what it got."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._under_way: dict[tuple[str, str], Future[Entry]] = {}
-
-    def share(self, key: tuple[str, str], get: Callable[[], Entry]) -> Entry:
-        """What `get` answers or raises, from this thread or from the one that is at it already."""
-        with self._lock:
-            mine = key not in self._under_way
-            flight = self._under_way.setdefault(key, Future())
-        if not mine:
-            return flight.result()
-        try:
-            flight.set_result(get())
-        except BaseException as error:
-            flight.set_exception(error)
-        finally:
-            with self._lock:
-                del self._under_way[key]
-        return flight.result()
-
-
 class RedisCache:
     """Shared by every process of the service."""
 
@@ -204,7 +180,7 @@ class RedisCache:
         self._breaker = pybreaker.CircuitBreaker(
             fail_max=failures, reset_timeout=rest_seconds, listeners=[_SayWhenItTurns()]
         )
-        self._flights = SingleFlight()
+        self._flights = SingleFlight[Entry]()
         # Tags that could not be removed when they should have been. Nothing is believed before they are.
         self._owed: set[str] = set()
         self._owed_lock = threading.Lock()
