@@ -14,7 +14,7 @@ export FLASK_SKIP_DOTENV := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run worker replay test coverage check fmt lock clean venv
+.PHONY: help run worker replay chaos test coverage check fmt lock clean venv
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ worker: $(SERVES)  ## the background worker that expires reservations (needs DAT
 
 replay: $(CHECKS)  ## every line of a real shop's order files through running services, checked to the unit
 	@$(PY) -m tests.e2e.replay_all $(ARGS)
+
+chaos: $(CHECKS)  ## faults from one seed under load for 3 minutes, then a separate checker (ARGS="--seed 7 --minutes 10")
+	@$(PY) -m tests.chaos $(ARGS)
 
 test: $(CHECKS)  ## all tests, on SQLite and on real MariaDB and Redis (ARGS="-k expiry" for some of them)
 	@$(PYTEST) $(ARGS)

@@ -11,7 +11,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.orm import DeclarativeBase
 
-from config import ROOT, STATEMENT_SECONDS, Config
+from config import IDLE_TRANSACTION_SECONDS, ROOT, STATEMENT_SECONDS, Config
 
 if TYPE_CHECKING:
     from app.utils.cache import Cache
@@ -67,6 +67,8 @@ def bound_statements(engine: Engine) -> None:
         with connection.cursor() as cursor:
             if engine.dialect.is_mariadb:  # type: ignore[attr-defined]
                 cursor.execute(f"SET SESSION max_statement_time = {STATEMENT_SECONDS}")
+                # A client that a firewall forgot in mid-transaction must not keep its row locks for hours.
+                cursor.execute(f"SET SESSION idle_transaction_timeout = {IDLE_TRANSACTION_SECONDS}")
             else:
                 cursor.execute(f"SET SESSION max_execution_time = {STATEMENT_SECONDS * 1000}")
 

@@ -42,6 +42,19 @@ class BoundedThreadWorker(ThreadWorker):
             conn.close = _is_closed
         return keep
 
+    def is_parent_alive(self) -> bool:
+        """An orphan lets go of the port at once, so that whoever starts the service again can have it.
+
+        Gunicorn's own orphan would wait for kept-alive clients that it never tells to go, half a minute long.
+        """
+        alive = bool(super().is_parent_alive())
+        if not alive:
+            self.alive = False
+            self.set_accept_enabled(False)
+            for listener in self.sockets:
+                listener.close()
+        return alive
+
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         ours = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
         if not isinstance(exc, errors.ParseException) or isinstance(exc, ours):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,12 +13,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from tests import servers
 from tests.e2e.buyers import LOST, buying
-from tests.e2e.deployments import Deployment, eventually, on, server
+from tests.e2e.deployments import Deployment, embedded, eventually, on, server
 from tests.processes import ROOT, Server
 
 PROCESSES, THREADS, TIMES = 10, 4, 3
@@ -132,3 +135,23 @@ def test_a_database_that_hangs_costs_a_request_no_more_than_its_timeouts(databas
 
 def order_for(product_id: str) -> dict[str, Any]:
     return {"product_id": product_id, "quantity": 1, "order_id": "o-1", "customer_id": "c-1"}
+
+
+def test_a_service_whose_first_process_is_killed_gives_its_port_back_at_once():
+    with embedded() as deployment:
+        service = deployment.serve()
+        port = urlsplit(service.url).port
+        with requests.Session() as kept_alive:
+            assert kept_alive.get(f"{service.url}/api/v1/health/live", timeout=5).status_code == 200
+            os.kill(service.pid, signal.SIGKILL)
+            eventually(lambda: is_free(port), within=10, because="the orphan let go of the port")
+
+
+def is_free(port):
+    with socket.socket() as wanted:
+        wanted.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            wanted.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
