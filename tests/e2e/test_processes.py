@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -137,14 +138,22 @@ def order_for(product_id: str) -> dict[str, Any]:
     return {"product_id": product_id, "quantity": 1, "order_id": "o-1", "customer_id": "c-1"}
 
 
-def test_a_service_whose_first_process_is_killed_gives_its_port_back_at_once():
-    with embedded() as deployment:
+def test_a_service_whose_first_process_is_killed_gives_its_port_back_while_clients_keep_calling():
+    with embedded() as deployment, ThreadPoolExecutor() as clients:
         service = deployment.serve()
-        port = urlsplit(service.url).port
-        with requests.Session() as kept_alive:
-            assert kept_alive.get(f"{service.url}/api/v1/health/live", timeout=5).status_code == 200
-            os.kill(service.pid, signal.SIGKILL)
-            eventually(lambda: is_free(port), within=10, because="the orphan let go of the port")
+        calling = [clients.submit(call_until_refused, f"{service.url}/api/v1/health/live") for _ in range(4)]
+        os.kill(service.pid, signal.SIGKILL)
+        eventually(lambda: is_free(urlsplit(service.url).port), within=10, because="the orphan let go of the port")
+        assert all(client.result() > 0 for client in calling)
+
+
+def call_until_refused(url):
+    """One kept-alive connection, used without a break until it ends: how many answers it got."""
+    answers = 0
+    with requests.Session() as session, suppress(requests.RequestException):
+        while session.get(url, timeout=15).status_code == 200:
+            answers += 1
+    return answers
 
 
 def is_free(port):
