@@ -72,7 +72,6 @@ class Server(BaseApplication):
             "when_ready": self._announce,
             "post_fork": self._after_fork,
             "child_exit": _forget_metrics,
-            "on_exit": _remove_metrics,
         }
 
     def _after_fork(self, _arbiter: Any, _worker: Any) -> None:
@@ -98,7 +97,7 @@ def _forget_metrics(_arbiter: Any, worker: Any) -> None:
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
 
 
-def _remove_metrics(_arbiter: Any) -> None:
+def _remove_metrics() -> None:
     folder = os.environ["PROMETHEUS_MULTIPROC_DIR"]
     if os.path.basename(folder).startswith("inventory-metrics-"):  # made above, not given to us
         shutil.rmtree(folder, ignore_errors=True)
@@ -131,4 +130,10 @@ def _require_a_key(app: Flask, config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    first_process = os.getpid()
+    try:
+        main()
+    finally:
+        # The web processes leave through here as well, and the figures are not theirs to remove.
+        if os.getpid() == first_process:
+            _remove_metrics()
