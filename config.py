@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import jwt
 from click import ClickException
 from environs import Env, EnvValidationError, validate
 from redis.connection import parse_url
@@ -21,6 +23,7 @@ LOCK_WAIT_SECONDS = 3
 STATEMENT_SECONDS = 9  # less than the driver waits for an answer
 IDLE_TRANSACTION_SECONDS = 30
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+JWT_ALGORITHMS = ("RS256", "ES256", "HS256")
 SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
 
@@ -39,6 +42,10 @@ class Config:
     product_service_timeout_seconds: float = 1.0
     secret_key: str = ""
     require_api_key: bool = False
+    jwt_algorithm: str | None = None
+    jwt_keys: tuple[str, ...] = ()
+    jwt_audience: str | None = None
+    jwt_issuer: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: int = 0
     cors_origins: tuple[str, ...] = ()
@@ -80,6 +87,8 @@ class Config:
                 "production needs DATABASE_URL and REDIS_URL; for a laptop use FLASK_ENV=development"
             )
         _check_redis(self.redis_url)
+        if self.jwt_algorithm:
+            _check_jwt(self.jwt_algorithm, self.jwt_keys, self.jwt_audience)
         if self.reservation_max_ttl_seconds < self.reservation_ttl_seconds:
             raise ConfigurationError("RESERVATION_MAX_TTL_SECONDS must not be below RESERVATION_TTL_SECONDS")
         if self.product_service_url and not self.product_service_url.startswith(("http://", "https://")):
@@ -128,6 +137,33 @@ def _check_redis(url: str | None) -> None:
         raise ConfigurationError("REDIS_URL is not a Redis URL, such as redis://host:6379/0") from None
 
 
+def _check_jwt(algorithm: str, keys: tuple[str, ...], audience: str | None) -> None:
+    """A key that anybody could guess, or that could sign as well as verify, must not be here."""
+    if not keys or not audience:
+        raise ConfigurationError(
+            "JWT_ALGORITHM needs JWT_KEY and JWT_AUDIENCE, so that no other service's tokens count"
+        )
+    for key in keys:
+        if algorithm == "HS256" and len(key.encode()) < 32:
+            raise ConfigurationError("JWT_KEY must have 32 bytes or more for HS256 (RFC 7518, 3.2)")
+        if "PRIVATE KEY" in key:
+            raise ConfigurationError("JWT_KEY must be the public key; whoever signs the tokens keeps the private one")
+        try:
+            kind = jwt.get_algorithm_by_name(algorithm)
+            too_short = kind.check_key_length(kind.prepare_key(key))
+        except (jwt.InvalidKeyError, ValueError):
+            raise ConfigurationError(f"JWT_KEY holds no key for {algorithm}") from None
+        if too_short:
+            raise ConfigurationError(f"JWT_KEY is not safe: {too_short}")
+
+
+def _jwt_keys(algorithm: str | None, given: str) -> tuple[str, ...]:
+    """The keys one after the other; a PEM may have its line ends written as backslash and n."""
+    if algorithm in (None, "HS256"):
+        return tuple(given.split())
+    return tuple(re.findall(r"-----BEGIN [^-]+-----.+?-----END [^-]+-----", given.replace("\\n", "\n"), re.DOTALL))
+
+
 def normalised(url: str) -> str:
     """The same database, with the driver and character set this service relies on."""
     try:
@@ -149,6 +185,7 @@ def normalised(url: str) -> str:
 
 
 def _read(env: Env) -> dict[str, Any]:
+    algorithm = env.str("JWT_ALGORITHM", None, validate=validate.OneOf(["", *JWT_ALGORITHMS])) or None
     kind = env.str("FLASK_ENV", "production", validate=validate.OneOf(["production", "development", "testing"]))
     production = kind == "production"
     positive = validate.Range(min=1)
@@ -163,6 +200,10 @@ def _read(env: Env) -> dict[str, Any]:
         ),
         "secret_key": env.str("SECRET_KEY", ""),
         "require_api_key": env.bool("REQUIRE_API_KEY", False),
+        "jwt_algorithm": algorithm,
+        "jwt_keys": _jwt_keys(algorithm, env.str("JWT_KEY", "")),
+        "jwt_audience": env.str("JWT_AUDIENCE", None) or None,
+        "jwt_issuer": env.str("JWT_ISSUER", None) or None,
         "allowed_hosts": tuple(env.list("ALLOWED_HOSTS", [])),
         "trusted_proxies": env.int("TRUSTED_PROXIES", 0, validate=validate.Range(min=0, max=10)),
         "cors_origins": tuple(env.list("CORS_ORIGINS", [])),

@@ -205,11 +205,11 @@ class IdempotencyKeyNotFound(NotFound):
 
 
 class Unauthenticated(DomainError):
-    """Send a valid API key as `Authorization: Bearer` or `X-API-Key`."""
+    """Send a valid API key as `Authorization: Bearer` or `X-API-Key`, or a user's token as `Authorization: Bearer`."""
 
 
 class Forbidden(DomainError):
-    """The API key is valid but does not carry the permission this call needs."""
+    """The credential is valid but does not carry the permission this call needs."""
 
 
 class AmbiguousCredentials(Malformed):

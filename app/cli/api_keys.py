@@ -10,7 +10,7 @@ from flask.cli import AppGroup
 from app.models.api_keys import Permission
 from app.repositories import api_keys as key_rows
 from app.schemas.fields import CODE
-from app.services import api_keys
+from app.services import api_keys, user_tokens
 from app.utils import clock
 
 group = AppGroup("api-keys", help="Who may call the service.")
@@ -29,8 +29,10 @@ group = AppGroup("api-keys", help="Who may call the service.")
 @click.option("--days", type=click.IntRange(1, 3650), help="Valid for so many days; without it, until revoked.")
 def create(name: str, scopes: tuple[str, ...], days: int | None) -> None:
     """Make a key for NAME and show it, once."""
-    if not CODE.fullmatch(name) or name == "system":
-        raise click.BadParameter("a name is 1-64 of A-Z a-z 0-9 . _ : - and begins with a letter or digit")
+    if not CODE.fullmatch(name) or name == "system" or name.startswith(user_tokens.ACTOR_PREFIX):
+        raise click.BadParameter(
+            "a name is 1-64 of A-Z a-z 0-9 . _ : - and begins with a letter or digit; system and user:… are taken"
+        )
     _show(api_keys.create(name, scopes, lives=None if days is None else timedelta(days=days)))
 
 

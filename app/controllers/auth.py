@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Flask, request
 
-from app.errors import AmbiguousCredentials, Forbidden, Unauthenticated
+from app.errors import AmbiguousCredentials, Forbidden, NotFound, Unauthenticated
 from app.extensions import settings
 from app.models.api_keys import Permission
-from app.services import api_keys
+from app.services import api_keys, user_tokens
 from app.utils import context
 
 PUBLIC = "public"
@@ -17,6 +17,8 @@ ANYBODY = frozenset({PUBLIC, *Permission})
 def require(scope: str) -> None:
     """Let the request pass if its caller may do this; remember under whose name it is made.
 
+    An API key speaks for a service, which may act for every user; a user's token for that user.
+
     Where no key is required (development on loopback) a request without credentials passes as `anonymous`.
     """
     if scope == PUBLIC:
@@ -24,12 +26,31 @@ def require(scope: str) -> None:
     secret = _presented()
     if secret is None:
         if settings().require_api_key:
-            raise Unauthenticated("send an API key as Authorization: Bearer or X-API-Key")
+            raise Unauthenticated(
+                "send an API key as Authorization: Bearer or X-API-Key, or a user token as Bearer"
+            )
+        return
+    if user_tokens.is_one(secret):
+        _require_own(user_tokens.verify(secret), scope)
         return
     caller = api_keys.authenticate(secret)
     context.enter(actor=caller.name, request_id=context.request_id())
     if not caller.may(scope):
         raise Forbidden(f"this needs {scope}", required=scope, granted=sorted(caller.scopes))
+
+
+def _require_own(user: user_tokens.User, scope: str) -> None:
+    """Let a user pass to what is theirs. What is another's is not there, so that nobody learns who exists."""
+    context.enter(actor=user.actor, request_id=context.request_id())
+    owner = (request.view_args or {}).get("user_id")
+    if owner is None or scope not in user_tokens.GRANTED:
+        raise Forbidden(
+            f"this needs {scope}, and a user token opens the user's own calls alone",
+            required=scope,
+            granted=sorted(user_tokens.GRANTED),
+        )
+    if owner != user.id:
+        raise NotFound("there is nothing here")
 
 
 def check_every_call_is_guarded(app: Flask, base: str) -> None:
@@ -56,5 +77,5 @@ def _presented() -> str | None:
         return own[0]
     scheme, _, secret = bearer[0].partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
-        raise Unauthenticated("Authorization must be: Bearer and the API key")
+        raise Unauthenticated("Authorization must be: Bearer and the API key or token")
     return secret.strip()
