@@ -59,8 +59,14 @@ class Config:
     list_cache_seconds: int = 5
     reservation_ttl_seconds: int = 1800
     reservation_max_ttl_seconds: int = 86_400
+    hold_budget_units: int = 0
+    hold_budget_holds: int = 0
+    hold_budget_expiries: int = 0
+    hold_budget_window_seconds: int = 3600
+    hold_budget_cool_down_seconds: int = 900
     expiry_interval_seconds: float = 5.0
     expiry_batch_size: int = 500
+    audit_interval_seconds: int = 3600
     allocation_strategy: str = "priority"
     default_page_size: int = 20
     max_page_size: int = 100
@@ -219,8 +225,14 @@ def _read(env: Env) -> dict[str, Any]:
         "list_cache_seconds": env.int("LIST_CACHE_SECONDS", 5, validate=validate.Range(min=0)),
         "reservation_ttl_seconds": env.int("RESERVATION_TTL_SECONDS", 1800, validate=ttl),
         "reservation_max_ttl_seconds": env.int("RESERVATION_MAX_TTL_SECONDS", 86_400, validate=ttl),
+        "hold_budget_units": env.int("HOLD_BUDGET_UNITS", 0, validate=validate.Range(min=0, max=MAX_QUANTITY)),
+        "hold_budget_holds": env.int("HOLD_BUDGET_HOLDS", 0, validate=validate.Range(min=0, max=1_000_000)),
+        "hold_budget_expiries": env.int("HOLD_BUDGET_EXPIRIES", 0, validate=validate.Range(min=0, max=1000)),
+        "hold_budget_window_seconds": env.int("HOLD_BUDGET_WINDOW_SECONDS", 3600, validate=ttl),
+        "hold_budget_cool_down_seconds": env.int("HOLD_BUDGET_COOL_DOWN_SECONDS", 900, validate=ttl),
         "expiry_interval_seconds": env.float("EXPIRY_INTERVAL_SECONDS", 5.0, validate=validate.Range(min=0.1)),
         "expiry_batch_size": env.int("EXPIRY_BATCH_SIZE", 500, validate=validate.Range(min=1, max=5000)),
+        "audit_interval_seconds": env.int("AUDIT_INTERVAL_SECONDS", 3600, validate=validate.Range(min=0, max=86_400)),
         "allocation_strategy": env.str(
             "ALLOCATION_STRATEGY", "priority", validate=validate.OneOf(["priority", "most_stock"])
         ),

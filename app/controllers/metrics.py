@@ -1,6 +1,7 @@
 """What Prometheus scrapes: /metrics, at the root."""
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from flask import Flask, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -9,8 +10,9 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.extensions import db
-from app.services import health
+from app.services import audit, audit_rounds, health
 from app.utils import metrics
+from app.utils.cache import CacheSilent
 
 
 class SweepLag(Collector):
@@ -25,9 +27,30 @@ class SweepLag(Collector):
         yield lag
 
 
+class AuditStanding(Collector):
+    """What the scheduled audit found, which is nothing but when something is wrong; absent before its first pass."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        try:
+            seen = audit_rounds.seen()
+        except CacheSilent:
+            return
+        if seen is None:
+            return
+        found = GaugeMetricFamily(
+            "inventory_audit_findings", "What the audit found by the rule that is broken", labels=["rule"]
+        )
+        for rule in audit.RULES:
+            found.add_metric([rule], seen["rules"].get(rule, 0))
+        yield found
+        yield GaugeMetricFamily("inventory_audit_items", "Items the last whole audit checked", seen["items"])
+        finished = datetime.fromisoformat(seen["finished_at"]).timestamp()
+        yield GaugeMetricFamily("inventory_audit_finished_timestamp_seconds", "When it ended", finished)
+
+
 def init_app(app: Flask) -> None:
     app.add_url_rule("/metrics", "metrics", scrape)
 
 
 def scrape() -> Response:
-    return Response(metrics.exposition(SweepLag()), content_type=CONTENT_TYPE_LATEST)
+    return Response(metrics.exposition(SweepLag(), AuditStanding()), content_type=CONTENT_TYPE_LATEST)

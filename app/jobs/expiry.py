@@ -1,4 +1,6 @@
-"""The sweep that gives back what overdue holds occupy: one function, called by the worker and by the embedded thread.
+"""The sweep that gives back what overdue holds occupy, and the round of housekeeping it is the first part of.
+
+Called by the worker and by the embedded thread.
 
 It is housekeeping. Reads already count overdue holds as gone and buyers expire them on demand.
 """
@@ -12,7 +14,7 @@ import time
 from flask import Flask, current_app
 
 from app.extensions import cache, settings
-from app.services import idempotency_keys, reservations
+from app.services import audit_rounds, idempotency_keys, reservations
 from app.services.health import SWEEP
 from app.utils import clock, context, ids, metrics
 
@@ -20,6 +22,13 @@ log = logging.getLogger(__name__)
 ACTOR = "expiry"
 # A sweep stops for breath after this long and is called again, so that a job is never endless.
 LONGEST_SECONDS = 30.0
+
+
+def housekeep(request_id: str | None = None) -> int:
+    """One round: the sweep, then a slice of the audit; how many holds were expired."""
+    expired = sweep(request_id)
+    audit_rounds.go_on()
+    return expired
 
 
 def sweep(request_id: str | None = None) -> int:
@@ -65,7 +74,7 @@ class BackgroundSweep:
         while not self._stop.is_set():
             with self._app.app_context():
                 try:
-                    sweep()
+                    housekeep()
                 except Exception:  # whatever it was, the next round tries again
                     log.exception("the sweep failed")
             self._stop.wait(every)

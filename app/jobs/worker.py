@@ -63,8 +63,8 @@ class AppWorker(SimpleWorker):
 
 
 def sweep_job(request_id: str) -> int:
-    """What the queue carries: the id under which the sweep is logged and written to the ledger."""
-    return expiry.sweep(request_id)
+    """What the queue carries: the id under which the round's sweep is logged and written to the ledger."""
+    return expiry.housekeep(request_id)
 
 
 class Ticker:

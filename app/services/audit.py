@@ -21,6 +21,7 @@ from app.utils import clock
 from app.utils.transactions import after_commit, transactional
 
 CHUNK = 500
+RULES = ("counters", "ledger_chain", "reservation_story")
 GRACE = timedelta(seconds=5)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.errors import Unavailable
 from app.extensions import cache, db, settings
 from app.repositories import reservations
+from app.services import audit_rounds
 from app.utils import clock
 from app.utils.cache import CacheSilent
 
@@ -49,6 +50,7 @@ def check() -> Health:
     else:
         health.note("database", HEALTHY, kind=db.engine.dialect.name)
         _note_sweep(health, now, overdue)
+    _note_audit(health)
     _note_redis(health)
     return health
 
@@ -75,6 +77,18 @@ def _note_sweep(health: Health, now: datetime, overdue: datetime | None) -> None
     ago = (now - datetime.fromisoformat(last["at"])) / timedelta(seconds=1)
     fresh = ago <= 3 * period + GRACE_SECONDS
     health.note("worker", HEALTHY if fresh else DEGRADED, last_sweep=last, seconds_ago=round(ago, 3))
+
+
+def _note_audit(health: Health) -> None:
+    """Numbers that do not follow from the ledger are somebody's work, though the service goes on."""
+    try:
+        seen = audit_rounds.seen()
+    except CacheSilent:
+        return
+    if seen is None:
+        health.note("audit", HEALTHY, detail="no pass is finished yet")
+        return
+    health.note("audit", DEGRADED if seen["rules"] else HEALTHY, **seen)
 
 
 def _note_redis(health: Health) -> None:
