@@ -43,6 +43,10 @@ class Malformed(DomainError):
     """The request cannot be read."""
 
 
+class TooSoon(DomainError):
+    """Too much of this was done lately; the facts say when to come back."""
+
+
 class Unavailable(DomainError):
     """Something the service needs does not answer; nothing was changed. Try again."""
 
@@ -159,6 +163,14 @@ class HoldTimeExceeded(Invalid):
 
 class QuantityAboveHold(Invalid):
     """More units were to be confirmed than the reservation holds."""
+
+
+class HoldBudgetExceeded(Conflict):
+    """The customer would hold more units or reservations at once than one customer may."""
+
+
+class HoldCoolDown(TooSoon):
+    """The customer let too many reservations run out; for a while there are no new ones."""
 
 
 # ── Dependencies ─────────────────────────────────────────────────────────────────────────────────

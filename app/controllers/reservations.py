@@ -10,6 +10,8 @@ from app.controllers.calls import read, write
 from app.errors import (
     AlreadyCancelled,
     AlreadyConfirmed,
+    HoldBudgetExceeded,
+    HoldCoolDown,
     HoldTimeExceeded,
     InsufficientStock,
     InvalidCursor,
@@ -35,7 +37,7 @@ from app.schemas.reservations import (
     ReservationQuery,
     ReservationView,
 )
-from app.services import reservations
+from app.services import confirmations, reservations
 from app.services.stock import STOCK, reservation_tag
 from app.utils import clock
 from app.utils.cache import Entry
@@ -45,6 +47,7 @@ ns = Namespace("reservations", description="Units promised for a limited time")
 VIEW, VIEWS = ReservationView(), ReservationView(many=True)
 ENDED = [AlreadyConfirmed, AlreadyCancelled, ReservationExpired]
 SHORT = [InsufficientStock, ItemArchived]
+HOARDED = [HoldBudgetExceeded, HoldCoolDown]
 
 
 def _line(item: dict[str, Any]) -> Line:
@@ -80,7 +83,7 @@ class Reservations(Resource):
         body=ReservationNew(),
         returns=ReservationView(),
         status=201,
-        errors=[*SHORT, UnknownLocation, HoldTimeExceeded],
+        errors=[*SHORT, UnknownLocation, HoldTimeExceeded, *HOARDED],
     )
     def post(self, body: dict[str, Any]) -> Reply:
         """Hold units of a product for an order until they are confirmed, cancelled or the time is over"""
@@ -96,7 +99,7 @@ class ReservationBatch(Resource):
         returns=BatchView(),
         status=201,
         message="Reservations created",
-        errors=[*SHORT, UnknownLocation, HoldTimeExceeded],
+        errors=[*SHORT, UnknownLocation, HoldTimeExceeded, *HOARDED],
     )
     def post(self, body: dict[str, Any]) -> reservations.Batch:
         """Hold several products at once: all or nothing, unless allow_partial"""
@@ -121,7 +124,7 @@ class ReservationConfirmMany(Resource):
     )
     def post(self, body: dict[str, Any]) -> list[Hold]:
         """Confirm several reservations, all or none"""
-        return reservations.confirm_many(
+        return confirmations.confirm_many(
             body["reservation_ids"], order_id=body["order_id"], on_expired=body["on_expired"]
         )
 
@@ -134,7 +137,7 @@ class ReservationHandOver(Resource):
         returns=ReservationView(),
         many=True,
         message="Reservations handed over",
-        errors=[ReservationNotFound, *ENDED],
+        errors=[ReservationNotFound, *ENDED, HoldBudgetExceeded],
     )
     def post(self, body: dict[str, Any]) -> list[Hold]:
         """Give live holds to another customer or order without letting go of a unit"""
@@ -162,7 +165,7 @@ class ReservationById(Resource):
         body=ReservationChange(),
         returns=ReservationView(),
         message="Reservation changed",
-        errors=[ReservationNotFound, *ENDED, *SHORT, HoldTimeExceeded],
+        errors=[ReservationNotFound, *ENDED, *SHORT, HoldTimeExceeded, *HOARDED],
     )
     def patch(self, reservation_id: str, body: dict[str, Any]) -> Hold:
         """Resize a live hold and/or let it end ttl_seconds from now"""
@@ -189,4 +192,4 @@ class ReservationConfirm(Resource):
     )
     def post(self, reservation_id: str, body: dict[str, Any]) -> Hold:
         """The units leave; again gives the same answer"""
-        return reservations.confirm(reservation_id, quantity=body["quantity"], on_expired=body["on_expired"])
+        return confirmations.confirm(reservation_id, quantity=body["quantity"], on_expired=body["on_expired"])

@@ -2,10 +2,20 @@
 
 from app.models.api_keys import ApiKey
 from app.models.denied_demand import DeniedDemand
+from app.models.hold_budgets import HoldBudgetLock
 from app.models.idempotency_keys import IdempotencyKey
 from app.models.inventory_items import InventoryItem
 from app.models.locations import Location
 from app.models.reservations import Reservation
 from app.models.stock_movements import StockMovement
 
-__all__ = ["ApiKey", "DeniedDemand", "IdempotencyKey", "InventoryItem", "Location", "Reservation", "StockMovement"]
+__all__ = [
+    "ApiKey",
+    "DeniedDemand",
+    "HoldBudgetLock",
+    "IdempotencyKey",
+    "InventoryItem",
+    "Location",
+    "Reservation",
+    "StockMovement",
+]

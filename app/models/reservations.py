@@ -28,6 +28,7 @@ class Reservation(db.Model):  # type: ignore[name-defined]
         Index("ix_reservations_item_status_expires_at", "inventory_item_id", "status", "expires_at"),
         Index("ix_reservations_order_id", "order_id"),
         Index("ix_reservations_customer_id", "customer_id"),
+        Index("ix_reservations_customer_id_status_expires_at", "customer_id", "status", "expires_at"),
         CheckConstraint("quantity > 0", name="quantity_positive"),
         CheckConstraint("status IN ('active', 'confirmed', 'cancelled', 'expired')", name="status"),
     )

@@ -1,4 +1,4 @@
-"""Promise units for a limited time; confirm the promise, give it back, or let it run out.
+"""Promise units for a limited time; change the promise, give it back, or let it run out.
 
 Decisions are made on locked items in memory and written by guarded statements. When units are short,
 holds that have run out are expired in the same transaction and the decision is made once more, so a
@@ -12,23 +12,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.errors import (
-    AlreadyConfirmed,
-    HoldTimeExceeded,
-    QuantityAboveHold,
-    ReservationExpired,
-)
+from app.errors import HoldTimeExceeded
 from app.extensions import settings
 from app.models.allocation import Allocation, Line, Share, merged
 from app.models.reservations import Hold, Status
 from app.models.stock import Cause
 from app.repositories import locations, reservations
-from app.services import refusals
+from app.services import hold_budgets, refusals
 from app.services.stock import Book
 from app.utils import clock, ids
 from app.utils.transactions import transactional
-
-REJECT, REACQUIRE = "reject", "reacquire"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +61,13 @@ def reserve_batch(
 ) -> Batch:
     """Hold every line or none; with `allow_partial` whatever there is, but at least one unit.
 
-    Safe under any concurrency: never more is promised than there is.
+    Safe under any concurrency: never more is promised than there is, nor more than one customer may hold. The
+    customer's budget must have room for all that is asked for, with `allow_partial` too.
     """
     seconds, wanted = _checked_ttl(ttl_seconds), merged(list(lines))
+    budget = hold_budgets.locked(owner.customer_id)
+    if budget is not None:
+        budget.require(units=sum(line.quantity for line in wanted), holds=len(wanted))
     book = Book.open([(line.product_id, line.location) for line in wanted])
     until = book.now + timedelta(seconds=seconds)
     _require_known_locations(wanted, book)
@@ -78,6 +75,9 @@ def reserve_batch(
     if allocation.is_refused:
         refusals.count_when_refused(allocation.shortages)
         raise allocation.refusal()
+    if budget is not None:
+        # A line that was split makes several holds.
+        budget.require_room(units=0, holds=len(allocation.shares))
     refusals.count_when_committed(allocation.shortages)
     made = [_hold(book, share, owner, until) for share in allocation.shares]
     book.write()
@@ -138,113 +138,6 @@ def _require_known_locations(lines: list[Line], book: Book) -> None:
         raise refusals.unknown_location(min(unknown))
 
 
-# ── Ending holds ─────────────────────────────────────────────────────────────────────────────────
-
-
-@refusals.informed
-@transactional
-def confirm(reservation_id: str, *, quantity: int | None = None, on_expired: str = REJECT) -> Hold:
-    """The units leave. With `quantity` only so many do and the rest is given back.
-
-    Again gives the same answer. A hold that has run out is refused, or with `on_expired="reacquire"`
-    taken once more if the units are still there.
-    """
-    [hold] = locked = reservations.lock([reservation_id])
-    book = Book.open_for(locked)
-    _confirm(book, hold, quantity=quantity, on_expired=on_expired)
-    book.write()
-    return hold
-
-
-@refusals.informed
-@transactional
-def confirm_many(
-    reservation_ids: Sequence[str], *, order_id: str | None = None, on_expired: str = REJECT
-) -> list[Hold]:
-    """Confirm all of them, under `order_id` when one is given, or none."""
-    locked = reservations.lock(reservation_ids)
-    book = Book.open_for(locked)
-    for hold in locked:
-        if order_id is not None and hold.status != Status.CONFIRMED:
-            hold.order_id = order_id
-        _confirm(book, hold, quantity=None, on_expired=on_expired)
-    book.write()
-    return locked
-
-
-def _confirm(book: Book, hold: Hold, *, quantity: int | None, on_expired: str) -> None:
-    units = hold.quantity if quantity is None else quantity
-    if hold.status == Status.CONFIRMED:
-        if units != hold.quantity:
-            raise AlreadyConfirmed(
-                f"reservation {hold.id} is confirmed with {hold.quantity} units", quantity=hold.quantity
-            )
-        return
-    if units > hold.quantity:
-        raise QuantityAboveHold(
-            f"the reservation holds {hold.quantity} units",
-            quantity=hold.quantity,
-            requested=units,
-            errors={"quantity": [f"Must be at most {hold.quantity}."]},
-        )
-    try:
-        hold.require_live(book.now)
-    except ReservationExpired:
-        if on_expired != REACQUIRE:
-            raise
-        _reacquire(book, hold, units)
-    else:
-        _give_back_rest(book, hold, units)
-        hold.confirm(book.now, quantity=units)
-    book.item(hold.inventory_item_id).take(units, _cause(hold))
-    book.changed(hold)
-
-
-def _reacquire(book: Book, hold: Hold, units: int) -> None:
-    """Take the units of a hold that has run out once more. Overdue but not expired yet, it still has them."""
-    if hold.status == Status.ACTIVE:
-        _give_back_rest(book, hold, units)
-    else:
-        stock = book.item(hold.inventory_item_id)
-        cause = Cause(reservation_id=hold.id, reference_id=hold.order_id, reason="re-acquired after it ran out")
-        book.decide_demand(stock, lambda: stock.hold(units, cause))
-    hold.reacquire(book.now, quantity=units)
-
-
-def _give_back_rest(book: Book, hold: Hold, units: int) -> None:
-    rest = hold.quantity - units
-    if rest:
-        cause = Cause(reservation_id=hold.id, reference_id=hold.order_id, reason="confirmed in part")
-        book.item(hold.inventory_item_id).release(rest, cause)
-
-
-@transactional
-def cancel(reservation_id: str) -> Hold:
-    """Give the units back. Again gives the same answer; a confirmed or expired hold says so."""
-    [hold] = locked = reservations.lock([reservation_id])
-    if hold.status == Status.CANCELLED:
-        return hold
-    book = Book.open_for(locked)
-    hold.require_live(book.now)
-    book.item(hold.inventory_item_id).release(hold.quantity, _cause(hold))
-    hold.cancel(book.now)
-    book.changed(hold)
-    book.write()
-    return hold
-
-
-@transactional
-def expire_overdue(*, limit: int) -> int:
-    """Expire up to `limit` overdue holds and give their units back. Any number of these may run at once."""
-    overdue = reservations.lock_overdue(clock.now(), limit=limit)
-    if not overdue:
-        return 0
-    book = Book.open_for(overdue)
-    expired = book.expire(overdue)
-    book.write()
-    return expired
-
-
 # ── Changing live holds ──────────────────────────────────────────────────────────────────────────
 
 
@@ -253,8 +146,11 @@ def expire_overdue(*, limit: int) -> int:
 def change(reservation_id: str, *, quantity: int | None = None, ttl_seconds: int | None = None) -> Hold:
     """Resize a live hold and/or let it end `ttl_seconds` from now. One that has run out is never revived."""
     [hold] = locked = reservations.lock([reservation_id])
+    budget = hold_budgets.locked(hold.customer_id)
     book = Book.open_for(locked)
     hold.require_live(book.now)
+    if budget is not None and quantity is not None and quantity > hold.quantity:
+        budget.require(units=quantity - hold.quantity, holds=0)
     if quantity is not None and quantity != hold.quantity:
         _resize(book, hold, quantity)
     if ttl_seconds is not None:
@@ -278,11 +174,19 @@ def _resize(book: Book, hold: Hold, quantity: int) -> None:
 def hand_over(
     reservation_ids: Sequence[str], *, customer_id: str | None = None, order_id: str | None = None
 ) -> list[Hold]:
-    """Give live holds to another customer or order without letting go of a unit; all of them or none."""
+    """Give live holds to another customer or order without letting go of a unit; all of them or none.
+
+    Whoever gets them needs room for them. A cool-down does not matter: nothing is held that was not held before.
+    """
     locked = reservations.lock(reservation_ids)
+    gained = [hold.quantity for hold in locked if customer_id not in (None, hold.customer_id)]
+    budget = hold_budgets.locked(customer_id) if customer_id and gained else None
     book = Book([])
     for hold in locked:
         hold.require_live(book.now)
+    if budget is not None:
+        budget.require_room(units=sum(gained), holds=len(gained))
+    for hold in locked:
         hold.customer_id = customer_id or hold.customer_id
         hold.order_id = order_id or hold.order_id
         hold.updated_at = book.now
@@ -291,5 +195,31 @@ def hand_over(
     return locked
 
 
-def _cause(hold: Hold) -> Cause:
-    return Cause(reservation_id=hold.id, reference_id=hold.order_id)
+# ── Giving back ──────────────────────────────────────────────────────────────────────────────────
+
+
+@transactional
+def cancel(reservation_id: str) -> Hold:
+    """Give the units back. Again gives the same answer; a confirmed or expired hold says so."""
+    [hold] = locked = reservations.lock([reservation_id])
+    if hold.status == Status.CANCELLED:
+        return hold
+    book = Book.open_for(locked)
+    hold.require_live(book.now)
+    book.item(hold.inventory_item_id).release(hold.quantity, Cause(reservation_id=hold.id, reference_id=hold.order_id))
+    hold.cancel(book.now)
+    book.changed(hold)
+    book.write()
+    return hold
+
+
+@transactional
+def expire_overdue(*, limit: int) -> int:
+    """Expire up to `limit` overdue holds and give their units back. Any number of these may run at once."""
+    overdue = reservations.lock_overdue(clock.now(), limit=limit)
+    if not overdue:
+        return 0
+    book = Book.open_for(overdue)
+    expired = book.expire(overdue)
+    book.write()
+    return expired

@@ -24,6 +24,7 @@ from app.errors import (
     NotFound,
     Stale,
     TokenRequired,
+    TooSoon,
     Unauthenticated,
     Unavailable,
 )
@@ -46,6 +47,7 @@ STATUS: dict[type[DomainError], int] = {
     UnsupportedMediaType: 415,
     Invalid: 422,
     TokenRequired: 428,
+    TooSoon: 429,
     Unavailable: 503,
 }
 

@@ -30,7 +30,7 @@ from app.models.allocation import Line
 from app.models.inventory_items import InventoryItem
 from app.models.stock_movements import MovementType
 from app.repositories import inventory_items as item_rows
-from app.services import audit, inventory_items, reservations
+from app.services import audit, confirmations, inventory_items, reservations
 from app.services.inventory_items import Adjust, Archive, Change, Create
 from app.utils import ids, problems
 from tests.conftest import NOON, Time
@@ -219,7 +219,7 @@ class StockMachine(RuleBasedStateMachine):
         self.agree(
             wait,
             lambda: self.model.confirm(hold, units, reacquire=on_expired == "reacquire"),
-            lambda: reservations.confirm(hold, quantity=units, on_expired=on_expired),
+            lambda: confirmations.confirm(hold, quantity=units, on_expired=on_expired),
         )
 
     @precondition(lambda self: self.model.promises)
@@ -233,7 +233,7 @@ class StockMachine(RuleBasedStateMachine):
         self.agree(
             wait,
             lambda: self.model.confirm_many(several, order, reacquire=on_expired == "reacquire"),
-            lambda: reservations.confirm_many(several, order_id=order, on_expired=on_expired),
+            lambda: confirmations.confirm_many(several, order_id=order, on_expired=on_expired),
         )
 
     @precondition(lambda self: self.model.promises)

@@ -9,7 +9,7 @@ from rq import Queue
 from app.extensions import cache, settings
 from app.jobs import expiry, worker
 from app.repositories import reservations as reservation_rows
-from app.services import audit, health, reservations
+from app.services import audit, confirmations, health, reservations
 from app.utils import clock
 from tests import factories
 
@@ -43,7 +43,7 @@ def test_the_sweep_leaves_live_and_ended_holds_alone(app, time):
     factories.stock(10)
     overdue, live = factories.hold(1, ttl=60), factories.hold(2, ttl=600)
     confirmed, cancelled = factories.hold(3, ttl=60), factories.hold(4, ttl=60)
-    reservations.confirm(confirmed.id)
+    confirmations.confirm(confirmed.id)
     reservations.cancel(cancelled.id)
     time.forward(seconds=60)
     assert expiry.sweep() == 1
