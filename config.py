@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,12 @@ MAX_QUANTITY = 1_000_000_000
 LOCK_WAIT_SECONDS = 3
 STATEMENT_SECONDS = 9  # less than the driver waits for an answer
 IDLE_TRANSACTION_SECONDS = 30
+# A container must listen to everybody; whoever does asks for keys, see `checked`.
+EVERYWHERE = "0.0.0.0"  # nosec B104
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+SHORTEST_SECRET = 32
+EXAMPLE = re.compile(r"change.?(me|it|this)|example|your.?(secret|password|key)|placeholder|insecure|openssl", re.I)
+GUESSED = frozenset({"password", "passw0rd", "secret", "inventory", "mysql", "mariadb", "redis", "root", "admin"})
 JWT_ALGORITHMS = ("RS256", "ES256", "HS256")
 SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
@@ -33,27 +38,31 @@ class ConfigurationError(ClickException):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """The checked settings. The README's table says what each one is for."""
+    """The checked settings. The README's table says what each one is for; what is secret is not shown."""
 
     env: str = "production"
-    database_url: str = EMBEDDED_DATABASE
-    redis_url: str | None = None
-    product_service_url: str | None = None
+    database_url: str = field(default=EMBEDDED_DATABASE, repr=False)
+    redis_url: str | None = field(default=None, repr=False)
+    product_service_url: str | None = field(default=None, repr=False)
     product_service_timeout_seconds: float = 1.0
-    secret_key: str = ""
+    secret_key: str = field(default="", repr=False)
     require_api_key: bool = False
     jwt_algorithm: str | None = None
-    jwt_keys: tuple[str, ...] = ()
+    jwt_keys: tuple[str, ...] = field(default=(), repr=False)
     jwt_audience: str | None = None
     jwt_issuer: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: int = 0
     cors_origins: tuple[str, ...] = ()
     rate_limit_requests_per_minute: int = 0
-    host: str = "0.0.0.0"
+    host: str = EVERYWHERE
     port: int = 5000
     web_processes: int = 2
     web_threads: int = 16
+    client_header_seconds: float = 10.0
+    client_body_seconds: float = 30.0
+    client_answer_seconds: float = 30.0
+    drain_seconds: float = 0.0
     log_level: str = "INFO"
     cache_default_timeout: int = 300
     list_cache_seconds: int = 5
@@ -104,6 +113,8 @@ class Config:
         if self.max_page_size < self.default_page_size:
             raise ConfigurationError("MAX_PAGE_SIZE must not be below DEFAULT_PAGE_SIZE")
         url = normalised(self.database_url or EMBEDDED_DATABASE)
+        if self.is_production:
+            _check_secrets(self)
         # Cursors are signed so that a client cannot forge one. Every process of one deployment must
         # agree on the key, and the database's URL is a secret they share already.
         secret = self.secret_key or hashlib.sha256(f"inventory:{url}".encode()).hexdigest()
@@ -133,6 +144,24 @@ class Config:
             "SWAGGER_UI_DOC_EXPANSION": "list",
             "ERROR_INCLUDE_MESSAGE": False,
         }
+
+
+def _check_secrets(config: Config) -> None:
+    """What stands in an example, in everybody's first guess or in a line of the same letter keeps nobody out."""
+    for name, secret in {"SECRET_KEY": config.secret_key, "JWT_KEY": " ".join(config.jwt_keys)}.items():
+        if secret and (len(secret) < SHORTEST_SECRET or len(set(secret)) < 8 or EXAMPLE.search(secret)):
+            raise ConfigurationError(
+                f"{name} must have {SHORTEST_SECRET} random characters or more in production: openssl rand -hex 24"
+            )
+    for name, url in {"DATABASE_URL": config.database_url, "REDIS_URL": config.redis_url or ""}.items():
+        user, password = _login(url)
+        if user is not None and (password.lower() in {"", *GUESSED} or EXAMPLE.search(password)):
+            raise ConfigurationError(f"{name} has a login that anybody would guess; production does not start with it")
+
+
+def _login(url: str) -> tuple[str | None, str]:
+    parsed = make_url(url) if "@" in url else None
+    return (parsed.username or "", parsed.password or "") if parsed else (None, "")
 
 
 def _check_redis(url: str | None) -> None:
@@ -196,6 +225,7 @@ def _read(env: Env) -> dict[str, Any]:
     production = kind == "production"
     positive = validate.Range(min=1)
     ttl = validate.Range(min=1, max=31_536_000)
+    patience = validate.Range(min=0.1, max=3600)
     return {
         "env": kind,
         "database_url": env.str("DATABASE_URL", "" if production else EMBEDDED_DATABASE),
@@ -216,10 +246,16 @@ def _read(env: Env) -> dict[str, Any]:
         "rate_limit_requests_per_minute": env.int(
             "RATE_LIMIT_REQUESTS_PER_MINUTE", 0, validate=validate.Range(min=0, max=10_000_000)
         ),
-        "host": env.str("HOST", "0.0.0.0"),
+        "host": env.str("HOST", EVERYWHERE),
         "port": env.int("PORT", 5000, validate=validate.Range(min=1, max=65_535)),
         "web_processes": env.int("WEB_PROCESSES", 2, validate=positive),
         "web_threads": env.int("WEB_THREADS", 16, validate=positive),
+        "client_header_seconds": env.float("CLIENT_HEADER_SECONDS", 10.0, validate=patience),
+        "client_body_seconds": env.float("CLIENT_BODY_SECONDS", 30.0, validate=patience),
+        "client_answer_seconds": env.float("CLIENT_ANSWER_SECONDS", 30.0, validate=patience),
+        "drain_seconds": env.float(
+            "DRAIN_SECONDS", 5.0 if production else 0.0, validate=validate.Range(min=0, max=600)
+        ),
         "log_level": env.str("LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])),
         "cache_default_timeout": env.int("CACHE_DEFAULT_TIMEOUT", 300, validate=validate.Range(min=0)),
         "list_cache_seconds": env.int("LIST_CACHE_SECONDS", 5, validate=validate.Range(min=0)),
@@ -244,8 +280,10 @@ def _read(env: Env) -> dict[str, Any]:
 
 def _engine_options(config: Config) -> dict[str, Any]:
     if config.is_sqlite:
-        return {"connect_args": {"timeout": 15}}
+        return {"hide_parameters": True, "connect_args": {"timeout": 15}}
     return {
+        # The values of a failed statement are customers' data, and some are hashes of secrets; errors are logged.
+        "hide_parameters": True,
         # Under MySQL's default, REPEATABLE READ, a check made after any earlier read sees old rows and oversells.
         "isolation_level": "READ COMMITTED",
         "pool_pre_ping": True,

@@ -47,6 +47,8 @@ def init_app(app: Flask) -> None:
         version="1",
         description="How many units of each product can be promised, promised for a limited time, and never wrong.",
         doc="/docs/",
+        authorizations=auth.SCHEMES,
+        security=list(auth.SCHEMES),
     )
     for path, namespace in NAMESPACES.items():
         api.add_namespace(namespace, path=path)

@@ -11,6 +11,11 @@ from app.services import api_keys, user_tokens
 from app.utils import context
 
 PUBLIC = "public"
+# As the API page offers them: either is enough.
+SCHEMES = {
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "bearer": {"type": "apiKey", "in": "header", "name": "Authorization"},
+}
 ANYBODY = frozenset({PUBLIC, *Permission})
 
 
@@ -26,9 +31,7 @@ def require(scope: str) -> None:
     secret = _presented()
     if secret is None:
         if settings().require_api_key:
-            raise Unauthenticated(
-                "send an API key as Authorization: Bearer or X-API-Key, or a user token as Bearer"
-            )
+            raise Unauthenticated("send an API key as Authorization: Bearer or X-API-Key, or a user token as Bearer")
         return
     if user_tokens.is_one(secret):
         _require_own(user_tokens.verify(secret), scope)
@@ -74,8 +77,12 @@ def _presented() -> str | None:
     if not given:
         return None
     if own:
-        return own[0]
-    scheme, _, secret = bearer[0].partition(" ")
-    if scheme.lower() != "bearer" or not secret.strip():
-        raise Unauthenticated("Authorization must be: Bearer and the API key or token")
+        secret = own[0]
+    else:
+        scheme, _, secret = bearer[0].partition(" ")
+        if scheme.lower() != "bearer" or not secret.strip():
+            raise Unauthenticated("Authorization must be: Bearer and the API key or token")
+    # Servers hand over two headers of one name as one, with a comma in between.
+    if "," in secret:
+        raise AmbiguousCredentials("send one Authorization or one X-API-Key header")
     return secret.strip()

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from flask import Response, request
+from flask_restx import Namespace
 
 from app.controllers import auth
 from app.errors import (
@@ -39,10 +40,15 @@ KEY_ERRORS = [InvalidIdempotencyKey, IdempotencyInProgress, IdempotencyKeyReused
 AUTH_ERRORS = [Unauthenticated, Forbidden, AmbiguousCredentials]
 
 
-def read(*args: Any, scope: str = Permission.STOCK_READ, errors: Any = (), **kwargs: Any) -> Callable[[Any], Any]:
+def read(
+    ns: Namespace, *args: Any, scope: str = Permission.STOCK_READ, errors: Any = (), **kwargs: Any
+) -> Callable[[Any], Any]:
     """Declare a call that changes nothing."""
     refusals = [] if scope == auth.PUBLIC else AUTH_ERRORS
-    return _scoped(scope, call(*args, errors=[*errors, *refusals], before=partial(auth.require, scope), **kwargs))
+    declare = call(ns, *args, errors=[*errors, *refusals], before=partial(auth.require, scope), **kwargs)
+    if scope == auth.PUBLIC:
+        return _scoped(scope, lambda view: ns.doc(security=[])(declare(view)))
+    return _scoped(scope, declare)
 
 
 def write(
@@ -101,8 +107,9 @@ def _key() -> str | None:
         return None
     quoted = _QUOTED.fullmatch(given[0])
     key = quoted[1] if quoted else given[0]
-    if len(given) > 1 or not _TOKEN.fullmatch(key):
-        raise InvalidIdempotencyKey("send one key of 1-255 visible ASCII characters")
+    # Servers hand over two headers of one name as one, with a comma in between.
+    if len(given) > 1 or not _TOKEN.fullmatch(key) or (not quoted and "," in key):
+        raise InvalidIdempotencyKey("send one key of 1-255 visible ASCII characters; in quotes when it has a comma")
     return key
 
 

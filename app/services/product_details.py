@@ -8,16 +8,16 @@ from typing import Any
 from urllib.parse import quote
 
 import pybreaker
-import requests
 
 from app.extensions import cache, settings
 from app.utils.cache import Entry
+from app.utils.remote import RemoteFailed, get_object, session
 
 log = logging.getLogger(__name__)
 # A product service that fails is asked again after this long, not by every request in between.
 RETRY_SECONDS = 5.0
 _breaker = pybreaker.CircuitBreaker(fail_max=3, reset_timeout=RETRY_SECONDS)
-_session = requests.Session()
+_session = session()
 
 
 def find(product_id: str) -> tuple[dict[str, Any] | None, bool]:
@@ -36,22 +36,15 @@ def find(product_id: str) -> tuple[dict[str, Any] | None, bool]:
 def _ask(product_id: str) -> Entry:
     try:
         details = _breaker.call(_fetch, product_id)
-    except (requests.RequestException, pybreaker.CircuitBreakerError, ValueError) as error:
+    except (RemoteFailed, pybreaker.CircuitBreakerError) as error:
         log.warning("the product service failed: %s", error)
         return Entry(b"null", settled=False, seconds=RETRY_SECONDS)
     return Entry(json.dumps(details).encode())
 
 
 def _fetch(product_id: str) -> dict[str, Any] | None:
-    """One GET; an envelope around the product is taken off. Raises on anything but an object or a 404."""
+    """One GET; an envelope around the product is taken off."""
     url = f"{str(settings().product_service_url).rstrip('/')}/products/{quote(product_id, safe='')}"
-    seconds = settings().product_service_timeout_seconds
-    with _session.get(url, timeout=(seconds, seconds), headers={"Accept": "application/json"}) as response:
-        if response.status_code == 404:
-            return None
-        response.raise_for_status()
-        product = response.json()
-    product = product["data"] if isinstance(product, dict) and isinstance(product.get("data"), dict) else product
-    if not isinstance(product, dict):
-        raise ValueError("the product service answered no object")
-    return product
+    product = get_object(_session, url, seconds=settings().product_service_timeout_seconds)
+    inner = None if product is None else product.get("data")
+    return inner if isinstance(inner, dict) else product

@@ -20,6 +20,7 @@ log = logging.getLogger("app.requests")
 def init_app(app: Flask) -> None:
     app.before_request(_enter)
     app.after_request(_leave)
+    app.teardown_request(_forget)
 
 
 def _enter() -> None:
@@ -44,3 +45,8 @@ def _leave(response: Response) -> Response:
         },
     )
     return response
+
+
+def _forget(_error: BaseException | None) -> None:
+    """What this thread says between two requests belongs to neither."""
+    context.enter(actor=context.SYSTEM, request_id=None)

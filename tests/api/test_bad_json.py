@@ -36,6 +36,7 @@ NOT_STRICT_JSON = {
     "null": b"null",
     "list": b"[]",
     "string": b'"x"',
+    "number": b"1",
     "true": b"true",
     "NaN": b'{"quantity":NaN}',
     "Infinity": b'{"quantity":Infinity}',
@@ -174,6 +175,23 @@ TWO_READINGS = {
 @pytest.mark.parametrize(("headers", "body"), TWO_READINGS.values(), ids=TWO_READINGS)
 def test_a_request_that_can_be_read_two_ways_is_400_and_the_connection_ends(service, headers, body):
     assert spoken(service, reserving(headers, body))[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ("Authorization: Bearer a\r\nAuthorization: Bearer b\r\n", "ambiguous_credentials"),
+        ("Authorization: Bearer a\r\nAuthorization: Bearer a\r\n", "ambiguous_credentials"),
+        ("X-API-Key: a\r\nX-API-Key: b\r\n", "ambiguous_credentials"),
+        ("X-API-Key: a\r\nAuthorization: Bearer a\r\n", "ambiguous_credentials"),
+        ("Idempotency-Key: a\r\nIdempotency-Key: b\r\n", "invalid_idempotency_key"),
+        ('Idempotency-Key: "a"\r\nIdempotency-Key: "b"\r\n', "invalid_idempotency_key"),
+    ],
+)
+def test_two_headers_where_one_is_meant_are_400_though_the_server_joins_them(service, headers, code):
+    body = json.dumps(GOOD)
+    status, said = spoken(service, reserving(f"{headers}Content-Length: {len(body)}\r\n", body))
+    assert (status, f'"code":"{code}"' in said) == (400, True)
 
 
 TOO_LONG = {

@@ -1,5 +1,7 @@
 """Hosts, proxies, origins, rates and headers: closed or bounded by configuration."""
 
+import secrets
+
 import pytest
 from flask import Flask
 from flask_migrate import upgrade
@@ -8,6 +10,7 @@ from app import create_app
 from app.extensions import db
 from app.utils import clock
 from config import Config, ConfigurationError
+from tests.processes import free_port
 
 INVENTORY = "/api/v1/inventory/"
 
@@ -62,6 +65,34 @@ def test_the_request_after_the_last_of_the_minute_is_told_when_to_come_back(serv
     assert (refused.content_type, refused.json["code"]) == ("application/problem+json", "rate_limit_exceeded")
     assert 0 < int(refused.headers["Retry-After"]) <= 60
     assert client.get("/api/v1/health/live").status_code == 200
+
+
+def test_the_rate_is_told_in_headers(serving):
+    headers = serving(rate_limit_requests_per_minute=3).get(INVENTORY).headers
+    assert (headers["X-RateLimit-Limit"], headers["X-RateLimit-Remaining"]) == ("3", "2")
+    assert "X-RateLimit-Reset" in headers
+
+
+def test_processes_count_together_in_redis(serving, redis_server):
+    one, other = (serving(rate_limit_requests_per_minute=2, redis_url=redis_server.url) for _ in range(2))
+    headers = {"X-API-Key": secrets.token_hex(8)}  # nobody else's count
+    assert [client.get(INVENTORY, headers=headers).status_code for client in (one, other, one, other)] == [
+        401,
+        401,
+        429,
+        429,
+    ]
+
+
+def test_without_redis_each_process_counts_for_itself_and_locks_nobody_out(serving):
+    client = serving(rate_limit_requests_per_minute=2, redis_url=f"redis://127.0.0.1:{free_port()}/0")
+    assert [client.get(INVENTORY).status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_where_a_thing_was_made_is_told_without_the_host_that_was_claimed(client):
+    made = client.post(INVENTORY, json={"product_id": "NEW"}, headers={"Host": "evil.example"})
+    assert (made.status_code, made.headers["Location"]) == (201, "/api/v1/inventory/NEW?location=default")
+    assert "evil.example" not in made.text + str(made.headers)
 
 
 def test_callers_are_counted_one_by_one_and_an_address_that_tries_many_keys_is_counted_too(serving):

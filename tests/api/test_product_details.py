@@ -27,6 +27,8 @@ class Shelf:
     url: str = ""
     status: int = 200
     body: Any = field(default_factory=lambda: {"id": "KB-1", "name": "Keyboard"})
+    content_type: str = "application/json"
+    location: str = ""
     seconds: float = 0.0
     asked: list[str] = field(default_factory=list)
 
@@ -40,7 +42,10 @@ class Handler(BaseHTTPRequestHandler):
         body = self.shelf.body if isinstance(self.shelf.body, bytes) else json.dumps(self.shelf.body).encode()
         try:
             self.send_response(self.shelf.status)
+            self.send_header("Content-Type", self.shelf.content_type)
             self.send_header("Content-Length", str(len(body)))
+            if self.shelf.location:
+                self.send_header("Location", self.shelf.location)
             self.end_headers()
             self.wfile.write(body)
         except OSError:
@@ -118,6 +123,34 @@ def test_an_answer_that_is_none_leaves_the_stock_answer_whole(client, connect, s
     shelf.status, shelf.body = status, body
     connect(shelf.url)
     assert details(client) is None
+
+
+def test_a_redirect_is_not_followed_and_leads_nowhere_inside(client, connect, shelf):
+    shelf.status, shelf.location = 302, f"{shelf.url}/inside"
+    connect(shelf.url)
+    assert details(client) is None
+    assert shelf.asked == ["/products/KB-1"]
+
+
+def test_what_is_not_said_to_be_json_is_no_product(client, connect, shelf):
+    shelf.content_type = "text/html"
+    connect(shelf.url)
+    assert details(client) is None
+
+
+@pytest.mark.parametrize(("size", "kept"), [(65_536, True), (65_537, False), (20_000_000, False)])
+def test_a_product_has_64_kilobytes_at_most(client, connect, shelf, size, kept):
+    shelf.body = b'{"name":"Keyboard"}'.ljust(size)
+    connect(shelf.url)
+    assert details(client) == ({"name": "Keyboard"} if kept else None)
+
+
+def test_whatever_a_product_is_called_it_is_told_as_text(client, connect, shelf):
+    named = {"name": "</script>\u2028\x1b[2J", "half": "\ud800", "weight": 10**29}
+    shelf.body = named
+    connect(shelf.url)
+    assert details(client) == named
+    assert "\x1b" not in client.get(KB).text
 
 
 def test_a_slow_product_service_costs_its_timeout_once_and_no_more(client, connect, shelf):

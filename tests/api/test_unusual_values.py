@@ -37,6 +37,12 @@ def test_an_accent_is_the_same_letter_composed_or_not(client):
     assert [answer.json["data"]["name"] for answer in answers] == ["Caf\u00e9", "Caf\u00e9"]
 
 
+@pytest.mark.parametrize("name", ["\u0410-1", "\uff21-1", "\u05d0\u202e", "\u5e97 1", "O\u2019Neill"])
+def test_names_are_written_in_any_script(client, name):
+    answer = send(client, "/locations/", {"code": "a", "name": name})
+    assert (answer.status_code, answer.json["data"]["name"]) == (201, name)
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,12 +17,15 @@ from marshmallow import class_registry
 from openapi_spec_validator import OpenAPIV2SpecValidator
 from schemathesis.checks import (
     content_type_conformance,
+    ignored_auth,
     not_a_server_error,
     response_schema_conformance,
     status_code_conformance,
 )
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
 
+from app.models.api_keys import Permission
+from app.services import api_keys
 from tests import factories
 
 DOCUMENT = "/api/v1/swagger.json"
@@ -29,6 +33,7 @@ NOT_CALLS = {DOCUMENT, "/api/v1/docs/", "/api/v1/"}
 METHODS = {"get", "put", "post", "patch", "delete"}
 BODY_STATUSES = {"400", "411", "413", "415", "422"}
 EXAMPLES = 15
+PLACE = {"code": "store-1", "name": "Store 1"}
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
@@ -156,14 +161,51 @@ def test_generated_requests_get_documented_answers(schema, subtests, mode):
             every_answer_is_documented(operation, mode)
 
 
-def every_answer_is_documented(operation: Any, mode: schemathesis.GenerationMode) -> None:
-    @settings(derandomize=True, deadline=None, max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
+def every_answer_is_documented(
+    operation: Any,
+    mode: schemathesis.GenerationMode,
+    checks: Any = CHECKS,
+    *,
+    examples: int = EXAMPLES,
+    headers: dict[str, str] | None = None,
+    named: dict[str, str] | None = None,
+) -> set[int]:
+    """Send what was generated, with these headers and these names in the paths; the statuses that were answered."""
+    statuses = set()
+
+    @settings(derandomize=True, deadline=None, max_examples=examples, suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode))
     def answers_as_documented(case: Any) -> None:
-        case.call_and_validate(checks=CHECKS)
+        for name in case.path_parameters.keys() & (named or {}):
+            case.path_parameters[name] = (named or {})[name]
+        statuses.add(case.call_and_validate(checks=checks, headers=headers).status_code)
 
     with suppress(Unsatisfiable):  # a call without parameters has nothing that could be wrong
         answers_as_documented()
+    return statuses
+
+
+@pytest.mark.parametrize("backend", ["embedded"])
+def test_what_exists_is_answered_as_documented_with_a_key_and_never_without(app, schema, monkeypatch, subtests):
+    """The paths name what exists, so that most answers are more than 404; each is tried without the key as well."""
+    monkeypatch.setitem(app.extensions, "settings", replace(app.extensions["settings"], require_api_key=True))
+    headers = {"X-API-Key": api_keys.create("all", [Permission.ADMIN]).secret}
+    app.test_client().post("/api/v1/locations/", json=PLACE, headers=headers | {"Idempotency-Key": "known"})
+    held = factories.hold(1, "TSHIRT-M").id
+    named = {"product_id": "TSHIRT-M", "code": PLACE["code"], "key": "known", "reservation_id": held}
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        with subtests.test(call=operation.label):
+            statuses = every_answer_is_documented(
+                operation,
+                schemathesis.GenerationMode.POSITIVE,
+                [*CHECKS, ignored_auth],
+                examples=5,
+                headers=headers,
+                named=named,
+            )
+            if operation.method == "get":
+                assert statuses & {200, 304}, statuses
 
 
 def test_what_try_it_out_offers_is_accepted(page):

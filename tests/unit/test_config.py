@@ -1,9 +1,12 @@
 """Settings: read once, checked, refused with a clear message."""
 
+import secrets
+
 import pytest
 
 from config import Config, ConfigurationError, normalised
 
+RANDOM = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b"
 SERVER = {"FLASK_ENV": "production", "DATABASE_URL": "mysql://u:p@db/inventory", "REDIS_URL": "redis://cache/0"}
 
 
@@ -74,4 +77,55 @@ def test_processes_of_one_deployment_agree_on_the_cursor_key_and_two_deployments
     one, again = read(monkeypatch, **SERVER), read(monkeypatch, **SERVER)
     other = read(monkeypatch, **(SERVER | {"DATABASE_URL": "mysql://u:p@db/other"}))
     assert one.secret_key == again.secret_key != other.secret_key
-    assert read(monkeypatch, **SERVER, SECRET_KEY="mine").secret_key == "mine"
+    assert read(monkeypatch, **SERVER, SECRET_KEY=RANDOM).secret_key == RANDOM
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "short",
+        RANDOM[:31],
+        "a" * 64,
+        "change-me-change-me-change-me-change-me",
+        "your_secret_key_goes_right_here_please",
+        "this-is-an-example-and-not-a-secret",
+        "$(openssl rand -hex 24) of the example",
+    ],
+)
+def test_production_refuses_a_signing_key_that_is_none_and_does_not_repeat_it(monkeypatch, secret):
+    with pytest.raises(ConfigurationError, match="SECRET_KEY") as refused:
+        read(monkeypatch, **SERVER, SECRET_KEY=secret)
+    assert secret not in str(refused.value)
+    assert read(monkeypatch, FLASK_ENV="development", SECRET_KEY=secret).secret_key == secret
+
+
+@pytest.mark.parametrize("password", ["password", "Secret", "inventory", "ROOT", "change_me", "example-%77ord"])
+@pytest.mark.parametrize("setting", ["DATABASE_URL", "REDIS_URL"])
+def test_production_refuses_a_password_that_anybody_would_guess_and_does_not_repeat_it(monkeypatch, setting, password):
+    urls = {"DATABASE_URL": "mysql://inventory:{}@db/stock", "REDIS_URL": "redis://:{}@cache/0"}
+    with pytest.raises(ConfigurationError, match=setting) as refused:
+        read(monkeypatch, **(SERVER | {setting: urls[setting].format(password)}))
+    assert password not in str(refused.value)
+    given = {"FLASK_ENV": "development", setting: urls[setting].format(password)}
+    assert read(monkeypatch, **given).env == "development"
+
+
+def test_settings_that_are_shown_show_no_secret(monkeypatch):
+    made = secrets.token_hex(24)
+    urls = {"DATABASE_URL": f"mysql://inventory:{made}@db/x", "REDIS_URL": f"redis://:{made}@cache/0"}
+    product = {"PRODUCT_SERVICE_URL": f"http://us:{made}@products"}
+    jwt = {"JWT_ALGORITHM": "HS256", "JWT_KEY": made, "JWT_AUDIENCE": "shop"}
+    config = read(monkeypatch, **(SERVER | urls | product | jwt), SECRET_KEY=made)
+    assert (made in repr(config), "env='production'" in repr(config)) == (False, True)
+
+
+@pytest.mark.parametrize("login", ["inventory", "inventory:"])
+def test_production_refuses_a_database_that_asks_for_no_password(monkeypatch, login):
+    with pytest.raises(ConfigurationError, match="DATABASE_URL"):
+        read(monkeypatch, **(SERVER | {"DATABASE_URL": f"mysql://{login}@db/stock"}))
+
+
+def test_what_the_example_file_tells_to_make_is_accepted(monkeypatch):
+    made = secrets.token_hex(24)
+    urls = {"DATABASE_URL": f"mysql://inventory:{made}@mysql:3306/inventory", "REDIS_URL": "redis://redis:6379/0"}
+    assert read(monkeypatch, **(SERVER | urls), SECRET_KEY=made).secret_key == made
