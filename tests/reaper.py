@@ -6,6 +6,7 @@ A program of its own, because no exit hook runs after `kill -9`. Usage: reaper.p
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -18,6 +19,8 @@ def main(folder: Path, parent: int) -> None:
     for pid_file in folder.glob("*/pid"):
         with suppress(ProcessLookupError, ValueError):
             os.killpg(int(pid_file.read_text()), signal.SIGKILL)
+    for disk in filter(os.path.ismount, folder.iterdir()):
+        subprocess.run(["umount", "--lazy", str(disk)], check=False)
     shutil.rmtree(folder, ignore_errors=True)
 
 

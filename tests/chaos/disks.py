@@ -23,16 +23,19 @@ def isolate(module: str, arguments: list[str]) -> None:
 
 
 def small_disk(folder: Path, *, megabytes: int) -> bool:
-    """Mount one there; False where this program may not."""
-    if MARK not in os.environ:
-        return False
+    """Mount one there that is gone with this run; False where this program may not."""
+    return MARK in os.environ and mount(folder, megabytes=megabytes)
+
+
+def mount(folder: Path, *, megabytes: int) -> bool:
+    """The same in sight of the whole machine, for those who unmount it themselves."""
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)]
     return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 def fill(folder: Path) -> None:
-    """Take every byte that is left."""
-    with suppress(OSError), (folder / BALLAST).open("wb", buffering=0) as file:
+    """Take every byte that is left, and give none back meanwhile when it is taken again."""
+    with suppress(OSError), (folder / BALLAST).open("ab", buffering=0) as file:
         for size in (1 << 20, 1 << 12, 1):
             with suppress(OSError):
                 while file.write(bytes(size)) == size:
