@@ -6,13 +6,17 @@ One command for both keeps what people try at home the thing that runs in the pl
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import sys
 import tempfile
+from contextlib import suppress
 
 # Counters are kept in files that all processes of one server share; the client reads this when it is imported.
+# They are mapped into memory, and writing to such a file on a full disk kills the process: better not on a disk.
 if __name__ == "__main__" and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="inventory-metrics-")
+    in_memory = "/dev/shm" if "TMPDIR" not in os.environ and os.access("/dev/shm", os.W_OK) else None
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp(prefix="inventory-metrics-", dir=in_memory)
 
 from typing import Any
 
@@ -27,8 +31,14 @@ from app.extensions import db
 from app.jobs import expiry
 from app.repositories import api_keys
 from app.utils import clock, logs
-from app.utils.serving import BoundedThreadWorker
-from config import Config, ConfigurationError
+from app.utils.arbiter import DrainingArbiter
+from app.utils.serving import PatientWorker
+from app.utils.waiting_worker import Patience
+from config import EVERYWHERE, Config, ConfigurationError
+
+GRACEFUL_SECONDS = 30  # the longest request, one to a database that hangs, takes 22
+CONNECTIONS = 2000  # of each process, waiting ones included
+FILES = 4096
 
 
 class JsonLogger(Logger):
@@ -53,15 +63,25 @@ class Server(BaseApplication):
     def load(self) -> Flask:
         return self.app
 
+    def run(self) -> None:
+        limits = self.settings
+        PatientWorker.patience = Patience(
+            head=limits.client_header_seconds, body=limits.client_body_seconds, answer=limits.client_answer_seconds
+        )
+        DrainingArbiter(self, drain_seconds=limits.drain_seconds).run()
+
     def _options(self) -> dict[str, Any]:
         embedded = self.settings.is_sqlite and self.settings.redis_url is None
         return {
             "bind": f"{self.settings.host}:{self.settings.port}",
-            "worker_class": BoundedThreadWorker,
+            "worker_class": PatientWorker,
             # The embedded sweep and cache live in the serving process, so there is one.
             "workers": 1 if embedded else self.settings.web_processes,
             "threads": self.settings.web_threads,
-            "graceful_timeout": 30,
+            "worker_connections": CONNECTIONS,
+            # A file would be sent by a thread that waits for whoever reads it.
+            "sendfile": False,
+            "graceful_timeout": GRACEFUL_SECONDS,
             "timeout": 60,
             "keepalive": 15,
             "limit_request_line": 8190,
@@ -82,15 +102,16 @@ class Server(BaseApplication):
                 expiry.start_background_sweep()
 
     def _announce(self, _arbiter: Any) -> None:
-        host = "127.0.0.1" if self.settings.host in {"0.0.0.0", "::"} else self.settings.host
+        host = "127.0.0.1" if self.settings.host in {EVERYWHERE, "::"} else self.settings.host
         base = f"http://{host}:{self.settings.port}/api/v1"
-        print(
-            f"\n  Inventory service on {base}\n"
-            f"    docs    {base}/docs/\n"
-            f"    health  {base}/health/\n"
-            f"    try     curl '{base}/inventory/?per_page=3'\n",
-            flush=True,
-        )
+        with suppress(OSError):  # nobody need be listening, and the disk behind it may be full
+            print(
+                f"\n  Inventory service on {base}\n"
+                f"    docs    {base}/docs/\n"
+                f"    health  {base}/health/\n"
+                f"    try     curl '{base}/inventory/?per_page=3'\n",
+                flush=True,
+            )
 
 
 def _forget_metrics(_arbiter: Any, worker: Any) -> None:
@@ -110,7 +131,16 @@ def main() -> None:
         sys.exit(f"cannot start: {error}")
     app = create_app(config)
     _require_a_key(app, config)
+    _allow_many_files()
     Server(app, config).run()
+
+
+def _allow_many_files() -> None:
+    """A connection is a file, and many systems give a process 1,024 unless it asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _require_a_key(app: Flask, config: Config) -> None:

@@ -1,4 +1,4 @@
-"""The servers tests run against: MariaDB or MySQL, Redis, and this service itself, all real and all private.
+"""The servers tests run against: MariaDB or MySQL, Redis, nginx, and this service itself, all real and all private.
 
 A server is taken from the environment, else from a binary on the machine, else installed where that is
 allowed (root on Debian or Ubuntu). Without any of these the caller gets None and skips, saying
@@ -11,27 +11,35 @@ import fcntl
 import os
 import secrets
 import shutil
+import socket
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pymysql
 import redis as redis_client
 import rq
 from sqlalchemy import URL, make_url
 
-from tests.processes import Server, ServerFailed, free_port, new_home
+from tests.processes import ROOT, Server, ServerFailed, free_port, new_home
 
 HOW_TO_GET = {
     "mariadb": "SKIPPED, no MariaDB or MySQL: set TEST_DATABASE_URL=mysql+pymysql://user:password@host:port/ "
     "or install one (apt-get install mariadb-server, brew install mariadb)",
     "redis": "SKIPPED, no Redis: set TEST_REDIS_URL=redis://host:port/0 "
     "or install one (apt-get install redis-server, brew install redis)",
+    "nginx": "SKIPPED, no nginx: install it (apt-get install nginx-light, brew install nginx)",
 }
-PACKAGES = {"mariadb": ("mariadb-server-core", "mariadb-client-core"), "redis": ("redis-server",)}
+PACKAGES = {
+    "mariadb": ("mariadb-server-core", "mariadb-client-core"),
+    "redis": ("redis-server",),
+    "nginx": ("nginx-light",),
+}
 PLACES = ["/usr/local/bin", "/usr/local/sbin", "/usr/sbin", "/opt/homebrew/bin", "/opt/homebrew/sbin"]
 MAKE_USER = """\
 CREATE USER IF NOT EXISTS 'tests'@'%' IDENTIFIED BY 'tests';
@@ -92,6 +100,26 @@ def worker(env: Mapping[str, str]) -> Server:
     variables, url = _environment(env, home), env["REDIS_URL"]
     command = [sys.executable, "-m", "flask", "--app", "run", "worker"]
     return Server("worker", url, command=command, ready=_is_registered, home=home, env=variables).start()
+
+
+def proxy(*services: str, instead: Mapping[str, str] | None = None) -> Server | None:
+    """nginx before these services, with the shipped configuration: only places differ, and what is `instead`."""
+    binary = _binary("nginx", "nginx")
+    if binary is None:
+        return None
+    home, port = new_home("nginx"), free_port()
+    upstreams = "".join(f"server {urlsplit(url).netloc};" for url in services)
+    places = {"listen 8080": f"listen 127.0.0.1:{port}", "server service:5000 resolve;": upstreams, "/tmp/": f"{home}/"}
+    shipped = (ROOT / "proxy" / "nginx.conf").read_text()
+    for old, new in {**places, **(instead or {})}.items():
+        if old not in shipped:
+            raise ServerFailed(f"proxy/nginx.conf says nowhere: {old}")
+        shipped = shipped.replace(old, new)
+    (home / "nginx.conf").write_text(shipped)
+    # As root it would work as a user who may not enter the folder of this run.
+    globals_ = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
+    command = [binary, "-p", str(home), "-c", str(home / "nginx.conf"), "-g", globals_]
+    return Server("nginx", f"http://127.0.0.1:{port}", command=command, ready=_accepts, home=home).start()
 
 
 def fresh_database(server: Server) -> str:
@@ -220,6 +248,13 @@ def _answers_ping(server: Server) -> bool:
             return bool(client.ping())
         except redis_client.RedisError:
             return False
+
+
+def _accepts(server: Server) -> bool:
+    address = urlsplit(server.url)
+    with suppress(OSError), socket.create_connection((address.hostname, address.port), timeout=5):
+        return True
+    return False
 
 
 def _is_live(server: Server) -> bool:

@@ -40,10 +40,8 @@ class Live(Resource):
 
 @ns.route("/ready")
 class Ready(Resource):
-    @read(ns, scope=PUBLIC, returns=ReadyView(), message="Ready", errors=[health.Unhealthy])
+    @read(ns, scope=PUBLIC, returns=ReadyView(), message="Ready", errors=[health.Unhealthy, health.Stopping])
     def get(self) -> dict[str, str]:
-        """Whether requests should be sent here: 503 without the database"""
-        seen = health.check()
-        if seen.status == health.UNHEALTHY:
-            raise health.Unhealthy("the database does not answer", checks=seen.checks)
+        """Whether requests should be sent here: 503 without the database, and once the server is asked to stop"""
+        health.check_ready()
         return {"status": "ready"}

@@ -24,21 +24,25 @@ ACTOR = "expiry"
 LONGEST_SECONDS = 30.0
 
 
-def housekeep(request_id: str | None = None) -> int:
+def housekeep(request_id: str | None = None, *, stop: threading.Event | None = None) -> int:
     """One round: the sweep, then a slice of the audit; how many holds were expired."""
-    expired = sweep(request_id)
-    audit_rounds.go_on()
+    expired = sweep(request_id, stop=stop)
+    if stop is None or not stop.is_set():
+        audit_rounds.go_on()
     return expired
 
 
-def sweep(request_id: str | None = None) -> int:
-    """Expire everything overdue, batch by batch, and forget old idempotency keys. Safe to run many times at once."""
+def sweep(request_id: str | None = None, *, stop: threading.Event | None = None) -> int:
+    """Expire everything overdue, batch by batch, and forget old idempotency keys. Safe to run many times at once.
+
+    Once `stop` is set it ends with the batch it is at; the next sweep, whoever runs it, finds the rest.
+    """
     started, total, batch = time.monotonic(), 0, settings().expiry_batch_size
     with context.acting_as(ACTOR, request_id or ids.new_id()):
         while time.monotonic() - started < LONGEST_SECONDS:
             expired = reservations.expire_overdue(limit=batch)
             total += expired
-            if expired < batch:
+            if expired < batch or (stop is not None and stop.is_set()):
                 break
         idempotency_keys.purge(clock.now())
         _report(total, time.monotonic() - started)

@@ -19,6 +19,7 @@ from prometheus_client import start_http_server
 from redis.backoff import ConstantBackoff, NoBackoff
 from redis.retry import Retry
 from rq import Queue, SimpleWorker
+from rq.exceptions import StopRequested
 from rq.job import Job
 
 from app.extensions import settings
@@ -51,10 +52,14 @@ class AppWorker(SimpleWorker):
     """Jobs run as requests do: inside the application, with its session and settings."""
 
     app: Flask
-    asked_to_stop = False
+    # Of the whole process: a lost Redis costs it one of these and not its memory of having been asked.
+    asked_to_stop = threading.Event()
+    ticker: Ticker
 
     def request_stop(self, signum: Any, frame: Any) -> None:
-        self.asked_to_stop = True
+        """A running sweep ends with its batch, and another worker may lead from now on, not only from the end."""
+        self.asked_to_stop.set()
+        self.ticker.stop()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def perform_job(self, job: Job, queue: Queue) -> bool:
@@ -64,7 +69,7 @@ class AppWorker(SimpleWorker):
 
 def sweep_job(request_id: str) -> int:
     """What the queue carries: the id under which the round's sweep is logged and written to the ledger."""
-    return expiry.housekeep(request_id)
+    return expiry.housekeep(request_id, stop=AppWorker.asked_to_stop)
 
 
 class Ticker:
@@ -81,8 +86,11 @@ class Ticker:
         threading.Thread(target=self._run, name="ticker", daemon=True).start()
 
     def stop(self) -> None:
-        """Give the lease back, so that another ticker need not wait for its end."""
+        """Ring no more, and give the lease back, so that another ticker need not wait for its end."""
         self._stop.set()
+        self._give_back()
+
+    def _give_back(self) -> None:
         with suppress(redis.exceptions.RedisError, OSError):
             self._return_lease(keys=[LEASE_KEY], args=[self._me])
 
@@ -115,6 +123,7 @@ class Ticker:
             except Exception:  # whatever it was, the next round tries again
                 log.exception("the tick failed")
             self._stop.wait(min(LOOKS_EVERY, self._every))
+        self._give_back()  # for it may have been taken again while `stop` gave it back
 
 
 def run(*, burst: bool = False) -> None:
@@ -124,27 +133,25 @@ def run(*, burst: bool = False) -> None:
     connection = connect()
     # The ticker must notice a Redis that hangs well within a period, for it sweeps by itself then.
     quick = connect(socket_timeout=1, retry=Retry(NoBackoff(), 0))
-    ticker = Ticker(app, quick, every=settings().expiry_interval_seconds)
+    AppWorker.ticker = ticker = Ticker(app, quick, every=settings().expiry_interval_seconds)
     if not burst:
         ticker.start()
-    while True:
-        try:
-            finished = _work(connection, burst=burst)
-        except (redis.exceptions.RedisError, OSError) as error:
-            log.warning("the worker lost Redis: %s", error)
-            finished = False
-        if finished:
-            break
-        time.sleep(1)
+    with suppress(StopRequested):  # rq's way to end a wait, also the one between two tries
+        while not _work(connection, burst=burst):
+            time.sleep(1)
     ticker.stop()
 
 
 def _work(connection: redis.Redis, *, burst: bool) -> bool:
-    """Run jobs until asked to stop; True when it was asked to, False when rq gave up by itself."""
+    """Run jobs until asked to stop; True when it was asked to, False when Redis was lost or rq gave up by itself."""
     context.enter(actor="worker", request_id=None)
-    worker = AppWorker([QUEUE], connection=connection, serializer="json", worker_ttl=30, maintenance_interval=30)
-    worker.work(burst=burst, logging_level="WARNING")
-    return burst or worker.asked_to_stop
+    try:
+        worker = AppWorker([QUEUE], connection=connection, serializer="json", worker_ttl=30, maintenance_interval=30)
+        worker.work(burst=burst, logging_level="WARNING")
+    except (redis.exceptions.RedisError, OSError) as error:
+        log.warning("the worker lost Redis: %s", error)
+        return AppWorker.asked_to_stop.is_set()
+    return burst or AppWorker.asked_to_stop.is_set()
 
 
 def serve_metrics(port: int) -> None:

@@ -14,7 +14,7 @@ from app.errors import Unavailable
 from app.extensions import cache, db, settings
 from app.repositories import reservations
 from app.services import audit_rounds
-from app.utils import clock
+from app.utils import clock, draining
 from app.utils.cache import CacheSilent
 
 HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
@@ -24,6 +24,10 @@ GRACE_SECONDS = 5.0
 
 class Unhealthy(Unavailable):
     """The service cannot do its job now; `checks` says which dependency is missing."""
+
+
+class Stopping(Unavailable):
+    """This server was asked to stop: it still answers, and wants no new clients."""
 
 
 @dataclass(slots=True)
@@ -53,6 +57,15 @@ def check() -> Health:
     _note_audit(health)
     _note_redis(health)
     return health
+
+
+def check_ready() -> None:
+    """Raises `Stopping` or `Unhealthy` when requests should be sent elsewhere."""
+    if draining.has_started():
+        raise Stopping("this server is stopping; another one answers")
+    seen = check()
+    if seen.status == UNHEALTHY:
+        raise Unhealthy("the database does not answer", checks=seen.checks)
 
 
 def lag_seconds() -> float:

@@ -1,25 +1,24 @@
-"""Gunicorn's threaded worker, made to give up on clients that stop and to refuse in the API's own words.
+"""The worker class that serves: it refuses in the API's own words, and leaves without cutting anybody off.
 
-A thread that waits for a body waits without end by default, so as many silent clients as there are threads
-would be an outage.
+That no thread waits for a client is in `waiting_worker`.
 """
 
 from __future__ import annotations
 
 import logging
-import socket
-import struct
+from contextlib import suppress
 from typing import Any
 
-from gunicorn import util
 from gunicorn.http import errors
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn
 
+from app.utils import draining
+from app.utils.client_socket import TooSlow
 from app.utils.problems import problem
+from app.utils.waiting_worker import WaitingWorker
 
-SILENCE_SECONDS = 5
-LINGER_SECONDS = 0.5
 STATUSES: dict[type[Exception], tuple[int, str]] = {
+    TooSlow: (408, "Request Timeout"),
     errors.LimitRequestLine: (414, "URI Too Long"),
     errors.LimitRequestHeaders: (431, "Request Header Fields Too Large"),
     errors.ExpectationFailed: (417, "Expectation Failed"),
@@ -28,19 +27,25 @@ STATUSES: dict[type[Exception], tuple[int, str]] = {
 log = logging.getLogger(__name__)
 
 
-class BoundedThreadWorker(ThreadWorker):
-    def handle(self, conn: Any) -> Any:
-        # Kept by the kernel, so it survives the worker's own switching between blocking and not.
-        bound = struct.pack("ll", SILENCE_SECONDS, 0)
-        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, bound)
-        conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, bound)
-        keep = super().handle(conn)
-        if keep is False:
-            # Here and briefly: the worker's one accepting thread would do it otherwise, two seconds for each
-            # client that does not close its side, while nobody else gets in.
-            util.close_graceful(conn.sock, timeout=LINGER_SECONDS)
-            conn.close = _is_closed
-        return keep
+class PatientWorker(WaitingWorker):
+    def handle_request(self, req: Any, conn: TConn) -> Any:
+        if draining.has_started():
+            # Every answer then says that it is the connection's last.
+            self.cfg.set("keepalive", 0)
+        return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        ours = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
+        if not isinstance(exc, errors.ParseException) or isinstance(exc, ours):
+            super().handle_error(req, client, addr, exc)
+            return
+        status, title = STATUSES.get(type(exc), (400, "Bad Request"))
+        log.warning("refused before it was a request: %s", exc)
+        detail = str(exc) if isinstance(exc, TooSlow) else "The request is not HTTP as it should be."
+        body = problem(status, title.lower().replace(" ", "_"), title, detail)
+        head = f"HTTP/1.1 {status} {title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+        with suppress(OSError):
+            client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
     def is_parent_alive(self) -> bool:
         """An orphan lets go of the port at once, so that whoever starts the service again can have it.
@@ -51,21 +56,27 @@ class BoundedThreadWorker(ThreadWorker):
         if not alive:
             self.alive = False
             self.set_accept_enabled(False)
-            for listener in self.sockets:
-                listener.close()
         return alive
 
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        ours = (errors.InvalidResponseHeader, errors.InvalidResponseHeaderName)
-        if not isinstance(exc, errors.ParseException) or isinstance(exc, ours):
-            super().handle_error(req, client, addr, exc)
-            return
-        status, title = STATUSES.get(type(exc), (400, "Bad Request"))
-        log.warning("refused before it was a request: %s", exc)
-        body = problem(status, title.lower().replace(" ", "_"), title, "The request is not HTTP as it should be.")
-        head = f"HTTP/1.1 {status} {title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-        util.write_nonblock(client, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            self._refuse_newcomers()
 
+    def _refuse_newcomers(self) -> None:
+        """Take in whoever is connected already, and let go of the port, so that others are refused at once.
 
-def _is_closed(graceful: bool = False) -> None:
-    """What the accepting thread calls on a connection that its own thread has closed."""
+        The kernel would otherwise let them in, to wait for the last answer of this process and then be cut off.
+        Nothing is done between the last look and the closing, since whoever comes in between is cut off.
+        """
+        listeners: list[Any] = self.sockets
+        self.sockets: list[Any] = []
+        for listener in listeners:
+            name, newcomers = listener.getsockname(), []
+            with suppress(OSError):  # "would block": that was all
+                while True:
+                    newcomers.append(listener.accept())
+            listener.close()
+            for client, address in newcomers:
+                self.nr_conns += 1
+                self.enqueue_req(TConn(self.cfg, client, address, name))

@@ -153,7 +153,14 @@ class TestCommands:
         assert self.run(app, "rotate", "nobody").exit_code == 1
 
     @pytest.mark.parametrize(
-        "words", ["shop", "two.words --scope everything", "a/b --scope admin", "system --scope admin", "user:ann --scope admin"]
+        "words",
+        [
+            "shop",
+            "two.words --scope everything",
+            "a/b --scope admin",
+            "system --scope admin",
+            "user:ann --scope admin",
+        ],
     )
     def test_a_key_needs_a_name_and_a_permission_that_exist(self, app, words):
         assert self.run(app, "create", *words.split()).exit_code == 2

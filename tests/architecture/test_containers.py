@@ -16,9 +16,14 @@ import pytest
 import yaml
 from sqlalchemy import make_url
 
+import run
+from app.controllers import bulk
+from app.utils import openapi
+from config import Config
 from tests import servers
 from tests.processes import ROOT
 
+NGINX = (ROOT / "proxy" / "nginx.conf").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == "inventory-service"}
@@ -107,9 +112,9 @@ def test_the_health_check_asks_the_live_endpoint() -> None:
     assert asked == ["/api/v1/health/live"] * 2
 
 
-def test_the_ports_are_the_documented_ones_and_no_data_store_is_published() -> None:
+def test_the_ports_are_the_documented_ones_and_only_the_proxy_leads_to_the_service() -> None:
     assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {
-        "service": ["5003:5000"],
+        "proxy": ["5003:8080"],
         "adminer": ["127.0.0.1:8081:8080"],
     }
     assert ("EXPOSE", "5000") in IMAGE
@@ -173,7 +178,7 @@ def test_the_queue_survives_a_restart_and_nothing_in_it_is_evicted() -> None:
 
 def test_compose_refuses_to_start_without_its_secrets_and_none_is_written_down() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    secrets = {name: refusal for name, refusal in VARIABLE.findall(text)}
+    secrets = {name: refusal for name, refusal in VARIABLE.findall(text) if refusal}
     assert set(secrets) == {"MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD", "SECRET_KEY"}
     assert all(refusal == ":?copy .env.example to .env and set it there" for refusal in secrets.values())
     example = (ROOT / ".env.example").read_text().splitlines()
@@ -186,9 +191,37 @@ def test_every_variable_the_containers_are_given_is_a_setting_of_the_service() -
     given = set(OURS["service"]["environment"])
     assert given - settings == set()
     offered = set(re.findall(r"(?m)^#([A-Z_]+)=", (ROOT / ".env.example").read_text()))
-    assert offered == {name for name, value in OURS["service"]["environment"].items() if value is None}
+    # Left open, or with a default that holds for these containers.
+    environment = OURS["service"]["environment"]
+    assert offered == {name for name, value in environment.items() if value is None or ":-" in value}
     for service in OURS.values():
         assert service["environment"] == OURS["service"]["environment"], "one configuration for all three"
+
+
+def test_the_proxy_runs_as_nobody_in_particular_and_with_the_file_that_is_tested() -> None:
+    proxy = SERVICES["proxy"]
+    assert proxy["volumes"] == ["./proxy/nginx.conf:/etc/nginx/nginx.conf:ro"]
+    assert (proxy["user"], proxy["read_only"], proxy["cap_drop"]) == ("101:101", True, ["ALL"])
+    written = re.findall(r"(?m)^\s*(?:pid|\w+_temp_path) (\S+);", NGINX)
+    assert len(written) == 6
+    assert all(path.startswith("/tmp/") for path in written), "nothing else can be written to"
+    assert [mount.partition(":")[0] for mount in proxy["tmpfs"]] == ["/tmp"]
+
+
+def test_the_proxy_finds_the_service_trusts_nobody_else_and_takes_bodies_of_the_services_own_size() -> None:
+    assert "listen 8080 " in NGINX and "server service:5000 resolve;" in NGINX
+    assert OURS["service"]["environment"]["TRUSTED_PROXIES"] == "${TRUSTED_PROXIES:-1}"
+    sizes = re.findall(r"client_max_body_size (\d+)([km]);", NGINX)
+    assert [int(number) * {"k": 2**10, "m": 2**20}[unit] for number, unit in sizes] == [openapi.MAX_BODY, bulk.MAX_BODY]
+
+
+def test_a_service_that_is_stopped_is_given_the_time_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK_ENV", "production")
+    monkeypatch.setenv("DATABASE_URL", "mysql://mysql/inventory")
+    monkeypatch.setenv("REDIS_URL", "redis://redis/0")
+    needed = Config.from_env().drain_seconds + run.GRACEFUL_SECONDS
+    for name, service in (OURS | {"proxy": SERVICES["proxy"]}).items():
+        assert int(service["stop_grace_period"].removesuffix("s")) > needed, name
 
 
 def test_the_workers_health_check_is_true_only_while_a_worker_is_registered(tmp_path: Path) -> None:

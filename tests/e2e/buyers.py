@@ -54,6 +54,16 @@ class Buyer:
         outcome, held, retry_after = self._ask()
         self._tally.note(outcome, held, time.monotonic() - started, retry_after=retry_after)
 
+    def lives(self) -> bool:
+        """Whether the service says that it is alive."""
+        try:
+            self._connection.request("GET", "/api/v1/health/live")
+            response = self._connection.getresponse()
+            response.read()
+        except (OSError, http.client.HTTPException):
+            return False
+        return response.status == 200
+
     def _ask(self) -> tuple[str, str | None, bool]:
         headers = {"Content-Type": "application/json"}
         try:

@@ -11,7 +11,6 @@ from app.jobs import expiry
 from app.services import audit, audit_rounds
 from tests import factories
 
-
 NOTHING_SEEN = {"running": None, "last": None}
 
 
