@@ -14,7 +14,7 @@ export FLASK_SKIP_DOTENV := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run worker replay chaos test coverage check fmt lock clean venv
+.PHONY: help run worker replay chaos soak test coverage check fmt lock clean venv
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,17 +37,21 @@ replay: $(CHECKS)  ## every line of a real shop's order files through running se
 chaos: $(CHECKS)  ## faults from one seed under load for 3 minutes, then a separate checker (ARGS="--seed 7 --minutes 10")
 	@$(PY) -m tests.chaos $(ARGS)
 
+soak: $(CHECKS)  ## seven kinds of load for 6 minutes, each with its own rules (ARGS="--minutes 30 --seed 7 --rate 150")
+	@$(PY) -m tests.soak $(ARGS)
+
 test: $(CHECKS)  ## all tests, on SQLite and on real MariaDB and Redis (ARGS="-k expiry" for some of them)
 	@$(PYTEST) $(ARGS)
 
 coverage: $(CHECKS)  ## all tests, and which lines and branches none of them reaches
 	@$(PYTEST) --cov $(ARGS)
 
-check: $(CHECKS)  ## lint, format, types, layers, and the API document against the Swagger specification
+check: $(CHECKS)  ## lint, format, types, layers, security, and the API document against the Swagger specification
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(VENV)/bin/lint-imports --no-logo
+	@$(PY) -m bandit --quiet --configfile pyproject.toml --recursive app database config.py run.py
 	@$(PY) -m pytest -q tests/architecture
 
 fmt: $(CHECKS)  ## put the code into its one format

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.errors import IdempotencyInProgress, IdempotencyKeyReused, OutcomeUnknown
+from app.errors import IdempotencyInProgress, IdempotencyKeyReused, OutcomeUnknown, Unavailable
 from app.repositories import idempotency_keys
 from app.repositories.idempotency_keys import Scope
 from app.utils import clock
@@ -42,16 +42,22 @@ def once(scope: Scope, fingerprint: str, perform: Callable[[], Answer]) -> Answe
     Raises `IdempotencyInProgress` instead of waiting for the same request at work elsewhere, and
     `IdempotencyKeyReused` when the key stands for another payload.
     """
+    unknown: OutcomeUnknown | None = None
     with _alone(scope):
-        for look in range(LOOKS):
+        for _ in range(LOOKS):
             try:
                 return _once(scope, fingerprint, perform)
-            except OutcomeUnknown:
+            except OutcomeUnknown as error:
                 # The row decides: if the lost COMMIT came through it is found, if not the effect is made now.
                 # Should the first transaction still be alive, its row is locked and this one does not get by.
-                if look == LOOKS - 1:
+                unknown = error
+            except Unavailable:
+                # Nothing was done by this look; what the lost COMMIT did could not be seen.
+                if unknown is None:
                     raise
-    raise AssertionError("the loop returns or raises")
+                break
+    assert unknown is not None
+    raise unknown
 
 
 @transactional

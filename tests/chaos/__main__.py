@@ -15,11 +15,12 @@ from typing import Any
 
 import click
 
-from tests.chaos import disks, rig, supervisor
+from tests.chaos import deployments, disks, supervisor
 from tests.chaos.history import History
+from tests.chaos.rig import SWEEP_SECONDS, Rig
 from tests.chaos.supervisor import RECOVERY_LIMIT, Outcome
 
-BACKENDS = {"server": rig.server, "embedded": rig.embedded}
+BACKENDS = {"server": deployments.server, "embedded": deployments.embedded}
 
 
 @click.command()
@@ -44,7 +45,7 @@ def main(minutes: float, seed: int | None, backend: str, clients: int, output: P
         )
         clean = _check(folder, deployment)
         lost_commits = deployment.database_proxy.commits_lost if deployment.database_proxy else 0
-        _keep_logs(folder, deployment)
+        deployment.keep_logs(folder)
     figures = _summary(outcomes) | {"lost COMMITs": lost_commits, "seconds": round(time.time() - started)}
     for name, value in figures.items():
         click.echo(f"  {name:22} {value}")
@@ -55,17 +56,10 @@ def main(minutes: float, seed: int | None, backend: str, clients: int, output: P
     sys.exit(0 if clean and not late else 1)
 
 
-def _check(folder: Path, deployment: rig.Rig) -> bool:
+def _check(folder: Path, deployment: Rig) -> bool:
     command = [sys.executable, "-m", "tests.chaos.checker", str(folder / "history.jsonl"), deployment.checked_url]
-    command += ["--sweep-seconds", str(rig.SWEEP_SECONDS), "--json", str(folder / "report.json")]
+    command += ["--sweep-seconds", str(SWEEP_SECONDS), "--json", str(folder / "report.json")]
     return subprocess.run(command, check=False).returncode == 0
-
-
-def _keep_logs(folder: Path, deployment: rig.Rig) -> None:
-    """What the processes said, beside the history it belongs to."""
-    for process in (*deployment.services, *deployment.workers, deployment.database, deployment.redis):
-        if process is not None:
-            (folder / f"{process.home.name}.log").write_bytes(process.log.read_bytes())
 
 
 def _summary(outcomes: list[Outcome]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Attempt:
     told: str
     data: Any = None
     replayed: bool = False
+    asked_to_wait: bool = False
 
 
 @dataclass(slots=True)
@@ -84,6 +85,11 @@ class Caller:
 
     def perform(self, call: Call, random: Random, *, twice: bool = False, url: str | None = None) -> Any:
         """The data of the answer, or None; with `twice` the same call is sent by somebody else as well."""
+        ending = self.settle(call, random, twice=twice, url=url)
+        return ending.answers[0] if ending.answers else None
+
+    def settle(self, call: Call, random: Random, *, twice: bool = False, url: str | None = None) -> Ending:
+        """The same, told with every attempt; it and how it ended go to the history."""
         self._history.note("invoke", key=call.key, op=call.kind, path=call.path, body=call.body, **call.facts)
         ending, twin = Ending(), Ending()
         other = threading.Thread(target=self._try, args=(call, twin, Random(random.random()), url))
@@ -100,7 +106,17 @@ class Caller:
             attempts=[f"{attempt.outcome}: {attempt.told}" for attempt in ending.attempts],
             replayed=any(attempt.replayed for attempt in ending.attempts),
         )
-        return ending.answers[0] if ending.answers else None
+        return ending
+
+    def ask(self, path: str, random: Random) -> Ending:
+        """A read, which is no part of the history."""
+        ending = Ending()
+        self._try(Call("read", "GET", path, None, "", {}), ending, random, None)
+        return ending
+
+    def send_raw(self, method: str, path: str, body: bytes, content_type: str) -> Attempt:
+        """Once, as it is: for what no client of this kind would make."""
+        return self._sent(method, self._urls[0] + path, data=body, headers={"Content-Type": content_type})
 
     def forget_connections(self) -> None:
         """The next call of this thread opens a connection, and so perhaps reaches another process."""
@@ -147,12 +163,15 @@ class Caller:
                 time.sleep(random.uniform(0.1, 0.5 * (1 + number)))
 
     def _send(self, call: Call, url: str) -> Attempt:
-        headers = {"Idempotency-Key": call.key, "X-Request-ID": call.key}
+        headers = {"Idempotency-Key": call.key, "X-Request-ID": call.key} if call.key else {}
+        return self._sent(call.method, f"{url}/api/v1{call.path}", json=call.body, headers=headers)
+
+    def _sent(self, method: str, url: str, **what: Any) -> Attempt:
         try:
-            answer = self._session.request(
-                call.method, f"{url}/api/v1{call.path}", json=call.body, headers=headers, timeout=self._timeout
-            )
-            return attempt(answer.status_code, answer.json(), answer.headers.get("Idempotent-Replayed") == "true")
+            answer = self._session.request(method, url, timeout=self._timeout, **what)
+            found = attempt(answer.status_code, answer.json(), answer.headers.get("Idempotent-Replayed") == "true")
+            found.asked_to_wait = "Retry-After" in answer.headers
+            return found
         except requests.RequestException as error:
             never_sent = isinstance(_reason(error), NewConnectionError | ConnectTimeoutError)
             return Attempt("unchanged" if never_sent else "lost", type(error).__name__)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
-from typing import IO
 
 from sqlalchemy import NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -22,8 +18,8 @@ from tests.chaos.calls import Call, Caller
 from tests.chaos.clients import OPENING, PROBE
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.history import History
+from tests.chaos.load import load_on
 from tests.chaos.rig import CACHE_SECONDS, Rig
-from tests.processes import ROOT
 
 RECOVERY_LIMIT = 10.0
 GIVE_UP_AFTER = 90.0
@@ -44,11 +40,13 @@ class Round:
 
 @dataclass(slots=True)
 class Outcome:
-    """What was done and how long the service then took to accept work; None when it did not."""
+    """What was done and how long the service then took to accept work; None when it did not. From `at` until `until`
+    (seconds since 1970) something was broken or not yet back."""
 
     faults: list[str]
     told: list[str]
     at: float
+    until: float
     seconds: float
     recovered: float | None
 
@@ -79,25 +77,29 @@ def run(
     rig: Rig, history: History, *, seed: int, backend: str, minutes: float, clients: int, tell: Tell
 ) -> list[Outcome]:
     """Load and faults for so long; then peace, in which everything must come to rest."""
-    outcomes: list[Outcome] = []
-    with _load(rig, history.path, seed, clients) as load, _looking(rig, history):
-        end = time.monotonic() + minutes * 60
-        prober = Prober(rig, history)
-        for number, turn in enumerate(schedule(seed, backend, disk=rig.disk is not None)):
-            time.sleep(turn.peace)
-            if time.monotonic() > end:
-                break
-            outcome = _suffer(rig, turn, Random(f"{seed}-{number}"), prober)
-            outcomes.append(outcome)
-            tell(_line(outcome))
+    with load_on(rig, history.path, seed, clients) as load, looking(rig, history):
+        outcomes = suffer(rig, Prober(rig, history), seed=seed, backend=backend, seconds=minutes * 60, tell=tell)
         load.say("stop", "stopped")
         load.say("resolve", "resolved")
-        _rest(rig)
+        rest(rig)
         _read(rig, history)
     return outcomes
 
 
-def _suffer(rig: Rig, turn: Round, random: Random, prober: Prober) -> Outcome:
+def suffer(rig: Rig, prober: Prober, *, seed: int, backend: str, seconds: float, tell: Tell) -> list[Outcome]:
+    """One round of faults after another for so long; when it returns, all are healed."""
+    outcomes: list[Outcome] = []
+    end = time.monotonic() + seconds
+    for number, turn in enumerate(schedule(seed, backend, disk=rig.disk is not None)):
+        time.sleep(turn.peace)
+        if time.monotonic() > end:
+            break
+        outcomes.append(_undergo(rig, turn, Random(f"{seed}-{number}"), prober))
+        tell(_line(outcomes[-1]))
+    return outcomes
+
+
+def _undergo(rig: Rig, turn: Round, random: Random, prober: Prober) -> Outcome:
     started, healed = time.time(), threading.Event()
     with ThreadPoolExecutor(1) as aside:
         with ExitStack() as faults:
@@ -108,7 +110,7 @@ def _suffer(rig: Rig, turn: Round, random: Random, prober: Prober) -> Outcome:
         healed.set()
         found = recovery.result()
     recovered = None if found is None else found - healing
-    return Outcome([fault.name for fault in turn.faults], told, started, turn.seconds, recovered)
+    return Outcome([fault.name for fault in turn.faults], told, started, time.time(), turn.seconds, recovered)
 
 
 def _line(outcome: Outcome) -> str:
@@ -153,47 +155,14 @@ class Prober:
         return self._caller.perform(call, Random(key), url=url) is not None
 
 
-class Load:
-    """The clients' process, told what to do next."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdin and process.stdout
-        self._process, self._to, self._from = process, process.stdin, process.stdout
-
-    def say(self, word: str, answer: str) -> None:
-        self._to.write(word + "\n")
-        self._to.flush()
-        self.hear(answer)
-
-    def hear(self, answer: str) -> None:
-        heard: IO[str] = self._from
-        if (line := heard.readline().strip()) != answer:
-            raise RuntimeError(f"the clients said {line!r} and not {answer!r}")
-
-
 @contextmanager
-def _load(rig: Rig, history: Path, seed: int, clients: int) -> Iterator[Load]:
-    command = [sys.executable, "-m", "tests.chaos.clients", *rig.urls, "--history", str(history)]
-    command += ["--seed", str(seed), "--clients", str(clients)]
-    command += ["--api-key", rig.api_key] if rig.api_key else []
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        load = Load(process)
-        load.hear("stocked")
-        yield load
-    finally:
-        process.kill()
-        process.wait()
-
-
-@contextmanager
-def _looking(rig: Rig, history: History) -> Iterator[None]:
+def looking(rig: Rig, history: History, *, every: float = LOOK_EVERY) -> Iterator[None]:
     """Now and then the numbers are checked at one moment, while everything is in motion."""
     over = threading.Event()
     engine = create_engine(rig.checked_url, poolclass=NullPool)
 
     def look() -> None:
-        while not over.wait(LOOK_EVERY):
+        while not over.wait(every):
             try:
                 with engine.connect() as connection:
                     history.note("live", broken=invariants.broken_now(connection))
@@ -209,7 +178,7 @@ def _looking(rig: Rig, history: History) -> Iterator[None]:
         thread.join(timeout=30)
 
 
-def _rest(rig: Rig) -> None:
+def rest(rig: Rig) -> None:
     """Until every hold has run out and been swept, or should have been."""
     deadline = time.monotonic() + LONGEST_HOLD + 15
     while rig.ending_soon() and time.monotonic() < deadline:
