@@ -62,6 +62,7 @@ class Config:
     client_header_seconds: float = 10.0
     client_body_seconds: float = 30.0
     client_answer_seconds: float = 30.0
+    client_queue_seconds: float = 3.0
     drain_seconds: float = 0.0
     log_level: str = "INFO"
     cache_default_timeout: int = 300
@@ -253,6 +254,7 @@ def _read(env: Env) -> dict[str, Any]:
         "client_header_seconds": env.float("CLIENT_HEADER_SECONDS", 10.0, validate=patience),
         "client_body_seconds": env.float("CLIENT_BODY_SECONDS", 30.0, validate=patience),
         "client_answer_seconds": env.float("CLIENT_ANSWER_SECONDS", 30.0, validate=patience),
+        "client_queue_seconds": env.float("CLIENT_QUEUE_SECONDS", 3.0, validate=patience),
         "drain_seconds": env.float(
             "DRAIN_SECONDS", 5.0 if production else 0.0, validate=validate.Range(min=0, max=600)
         ),

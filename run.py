@@ -66,7 +66,10 @@ class Server(BaseApplication):
     def run(self) -> None:
         limits = self.settings
         PatientWorker.patience = Patience(
-            head=limits.client_header_seconds, body=limits.client_body_seconds, answer=limits.client_answer_seconds
+            head=limits.client_header_seconds,
+            body=limits.client_body_seconds,
+            answer=limits.client_answer_seconds,
+            queue=limits.client_queue_seconds,
         )
         DrainingArbiter(self, drain_seconds=limits.drain_seconds).run()
 

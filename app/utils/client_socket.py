@@ -45,6 +45,7 @@ class ClientSocket(socket.socket):
         self.unsent = bytearray()
         self.has_head = False
         self.read_by = 0.0
+        self.handed_over_at = 0.0
         self._silence = silence
 
     def gather(self) -> bool:

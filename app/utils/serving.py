@@ -6,19 +6,21 @@ That no thread waits for a client is in `waiting_worker`.
 from __future__ import annotations
 
 import logging
+import re
 from contextlib import suppress
 from typing import Any
 
 from gunicorn.http import errors
 from gunicorn.workers.gthread import TConn
 
-from app.utils import draining
+from app.utils import draining, metrics
 from app.utils.client_socket import TooSlow
 from app.utils.problems import problem
-from app.utils.waiting_worker import WaitingWorker
+from app.utils.waiting_worker import Overloaded, WaitingWorker
 
 STATUSES: dict[type[Exception], tuple[int, str]] = {
     TooSlow: (408, "Request Timeout"),
+    Overloaded: (503, "Service Unavailable"),
     errors.LimitRequestLine: (414, "URI Too Long"),
     errors.LimitRequestHeaders: (431, "Request Header Fields Too Large"),
     errors.ExpectationFailed: (417, "Expectation Failed"),
@@ -28,6 +30,9 @@ log = logging.getLogger(__name__)
 
 
 class PatientWorker(WaitingWorker):
+    # Who watches over the service must not take a rush for a breakdown, and restart it.
+    always_answered = re.compile(rb"GET /api/v1/health/")
+
     def handle_request(self, req: Any, conn: TConn) -> Any:
         if draining.has_started():
             # Every answer then says that it is the connection's last.
@@ -40,10 +45,14 @@ class PatientWorker(WaitingWorker):
             super().handle_error(req, client, addr, exc)
             return
         status, title = STATUSES.get(type(exc), (400, "Bad Request"))
-        log.warning("refused before it was a request: %s", exc)
-        detail = str(exc) if isinstance(exc, TooSlow) else "The request is not HTTP as it should be."
-        body = problem(status, title.lower().replace(" ", "_"), title, detail)
+        code = "overloaded" if isinstance(exc, Overloaded) else title.lower().replace(" ", "_")
+        metrics.REFUSALS.labels(code).inc()
+        log.log(logging.DEBUG if isinstance(exc, Overloaded) else logging.WARNING, "refused unread: %s", exc)
+        ours_to_tell = isinstance(exc, TooSlow | Overloaded)
+        detail = str(exc) if ours_to_tell else "The request is not HTTP as it should be."
+        body = problem(status, code, title, detail)
         head = f"HTTP/1.1 {status} {title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+        head += "Retry-After: 1\r\n" if isinstance(exc, Overloaded) else ""
         with suppress(OSError):
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 

@@ -6,6 +6,7 @@ waits in the one loop of the process, which watches thousands of connections as 
 
 from __future__ import annotations
 
+import re
 import socket
 import struct
 import time
@@ -16,6 +17,7 @@ from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from app.utils.client_socket import GULP, ClientSocket, TooSlow
@@ -27,13 +29,25 @@ LINGER_SECONDS = 1.0
 LOOKS_EVERY = 0.25
 
 
+class Overloaded(ParseException):
+    """No thread had time for the request before its client had likely given up."""
+
+    def __str__(self) -> str:
+        return "more requests are waiting than can be answered in time"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How many seconds a client has, from the first moment on, for each part of a request."""
+    """How many seconds a client has, from the first moment on, for each part of a request.
+
+    `queue` is the service's own: a request no thread had time for until then is refused, because who sent it has
+    likely given up, and answering it would keep those who have not waiting as long.
+    """
 
     head: float
     body: float
     answer: float
+    queue: float
 
 
 @dataclass(slots=True)
@@ -47,7 +61,9 @@ class Wait:
 
 class WaitingWorker(ThreadWorker):
     # Set by whoever starts the server; Gunicorn makes the workers itself and takes nothing for them.
-    patience = Patience(head=10, body=30, answer=30)
+    patience = Patience(head=10, body=30, answer=30, queue=3)
+    # Requests that begin like this are answered however long they have waited.
+    always_answered = re.compile(rb"(?!)")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -62,7 +78,7 @@ class WaitingWorker(ThreadWorker):
             conn.sock.give_back(conn.parser.unreader.take_buffered())
         try:
             if conn.sock.gather():
-                super().enqueue_req(conn)
+                self._hand_over(conn)
             else:
                 seconds = self.patience.body if conn.sock.has_head else self.patience.head
                 self._wait(conn, EVENT_READ, self._gather_more, seconds, self._refuse_late)
@@ -79,7 +95,7 @@ class WaitingWorker(ThreadWorker):
             return
         if enough:
             self._stop_waiting(conn)
-            super().enqueue_req(conn)
+            self._hand_over(conn)
             return
         wait = self._waits[conn]
         wait.heard = time.monotonic()
@@ -93,7 +109,19 @@ class WaitingWorker(ThreadWorker):
         else:
             self._drop(conn)
 
+    def _hand_over(self, conn: TConn) -> None:
+        conn.sock.handed_over_at = time.monotonic()
+        super().enqueue_req(conn)
+
+    def _came_too_late(self, conn: TConn) -> bool:
+        waited = time.monotonic() - conn.sock.handed_over_at
+        return waited > self.patience.queue and not self.always_answered.match(conn.sock.arrived)
+
     def handle(self, conn: TConn) -> Any:
+        if self._came_too_late(conn):
+            conn.sock.arrived = bytearray()
+            self.handle_error(None, conn.sock, conn.client, Overloaded())
+            return False
         conn.sock.read_by = time.monotonic() + self.patience.head
         return super().handle(conn)
 

@@ -193,7 +193,8 @@ def shopping(balancer: Balancer, count: int) -> Iterator[list[Buyer]]:
 
 
 def test_of_two_services_one_stops_under_load_and_nobody_who_asks_for_readiness_notices(mariadb, redis_server):
-    with server(mariadb, redis_server, LOG_LEVEL="WARNING", DRAIN_SECONDS="2") as deployment:
+    # Long enough for the balancer to hear of it on a busy machine, where it waits in line like everybody else.
+    with server(mariadb, redis_server, LOG_LEVEL="WARNING", DRAIN_SECONDS="6") as deployment:
         first, second = deployment.serve(), deployment.serve()
         deployment.stock("KB-1", quantity=100_000)
         with shopping(Balancer(first, second), 8) as buyers:
