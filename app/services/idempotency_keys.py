@@ -42,21 +42,26 @@ def once(scope: Scope, fingerprint: str, perform: Callable[[], Answer]) -> Answe
     Raises `IdempotencyInProgress` instead of waiting for the same request at work elsewhere, and
     `IdempotencyKeyReused` when the key stands for another payload.
     """
-    unknown: OutcomeUnknown | None = None
     with _alone(scope):
-        for _ in range(LOOKS):
-            try:
-                return _once(scope, fingerprint, perform)
-            except OutcomeUnknown as error:
-                # The row decides: if the lost COMMIT came through it is found, if not the effect is made now.
-                # Should the first transaction still be alive, its row is locked and this one does not get by.
-                unknown = error
-            except Unavailable:
-                # Nothing was done by this look; what the lost COMMIT did could not be seen.
-                if unknown is None:
-                    raise
-                break
-    assert unknown is not None
+        try:
+            return _once(scope, fingerprint, perform)
+        except OutcomeUnknown as unknown:
+            return _look(scope, fingerprint, perform, unknown)
+
+
+def _look(scope: Scope, fingerprint: str, perform: Callable[[], Answer], unknown: OutcomeUnknown) -> Answer:
+    """The row decides: if the lost COMMIT came through it is found, if not the effect is made now.
+
+    Should the first transaction still be alive, its row is locked and this one does not get by. Raises `unknown`
+    again when what became of it cannot be seen.
+    """
+    for _ in range(LOOKS - 1):
+        try:
+            return _once(scope, fingerprint, perform)
+        except OutcomeUnknown:
+            continue
+        except Unavailable:
+            break  # Nothing was done by this look.
     raise unknown
 
 

@@ -35,8 +35,9 @@ class PatientWorker(WaitingWorker):
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
         if draining.has_started():
-            # Every answer then says that it is the connection's last.
-            self.cfg.set("keepalive", 0)
+            # Every answer then says that it is the connection's last. Those that said otherwise just before keep
+            # their time: a client that was told it may ask again must not find the door shut.
+            req.force_close()
         return super().handle_request(req, conn)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:

@@ -105,6 +105,8 @@ def test_a_request_that_is_under_way_is_finished_and_a_new_client_is_refused_at_
 
 
 def is_waited_for(deployment: Deployment) -> bool:
+    # InnoDB shows a picture of its locks that it renews only when nobody looked at it for a tenth of a second.
+    time.sleep(0.15)
     waiting = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'"
     return deployment.number(waiting) > 0
 
