@@ -21,7 +21,7 @@ EMBEDDED_DATABASE = f"sqlite:///{ROOT / 'data' / 'inventory.db'}"
 MAX_QUANTITY = 1_000_000_000
 LOCK_WAIT_SECONDS = 3
 STATEMENT_SECONDS = 9  # less than the driver waits for an answer
-IDLE_TRANSACTION_SECONDS = 30
+IDLE_TRANSACTION_SECONDS = 10  # so long a transaction whose owner is gone keeps its locks
 # A container must listen to everybody; whoever does asks for keys, see `checked`.
 EVERYWHERE = "0.0.0.0"  # nosec B104
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})

@@ -72,3 +72,9 @@ def test_who_gets_no_connection_of_the_pool_is_told_within_its_bound(client, mon
         assert refused.headers["Retry-After"] == "1"
     assert client.post("/api/v1/reservations/", json=order_for("KB-1")).status_code == 201
     assert factories.numbers() == (5, 1, 4)
+
+
+def test_a_transaction_that_its_owner_forgot_lets_go_of_its_locks_after_ten_seconds(app):
+    if not db.engine.dialect.is_mariadb:
+        pytest.skip("MySQL has no bound for idle transactions")
+    assert db.session.execute(text("SELECT @@SESSION.idle_transaction_timeout")).scalar_one() == 10
