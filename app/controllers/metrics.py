@@ -1,7 +1,6 @@
 """What Prometheus scrapes: /metrics, at the root."""
 
 from collections.abc import Iterator
-from datetime import datetime
 
 from flask import Flask, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -32,19 +31,19 @@ class AuditStanding(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         try:
-            seen = audit_rounds.seen()
+            known = audit_rounds.standing()
         except CacheSilent:
             return
-        if seen is None:
+        if known is None or known.last is None:
             return
         found = GaugeMetricFamily(
             "inventory_audit_findings", "What the audit found by the rule that is broken", labels=["rule"]
         )
         for rule in audit.RULES:
-            found.add_metric([rule], seen["rules"].get(rule, 0))
+            found.add_metric([rule], known.rules.get(rule, 0))
         yield found
-        yield GaugeMetricFamily("inventory_audit_items", "Items the last whole audit checked", seen["items"])
-        finished = datetime.fromisoformat(seen["finished_at"]).timestamp()
+        yield GaugeMetricFamily("inventory_audit_items", "Items the last whole audit checked", known.last.items)
+        finished = known.last.finished_at.timestamp()
         yield GaugeMetricFamily("inventory_audit_finished_timestamp_seconds", "When it ended", finished)
 
 

@@ -13,7 +13,7 @@ import time
 
 from flask import Flask, current_app
 
-from app.extensions import cache, settings
+from app.extensions import cache, db, settings
 from app.services import audit_rounds, idempotency_keys, reservations
 from app.services.health import SWEEP
 from app.utils import clock, context, ids, metrics
@@ -25,10 +25,17 @@ LONGEST_SECONDS = 30.0
 
 
 def housekeep(request_id: str | None = None, *, stop: threading.Event | None = None) -> int:
-    """One round: the sweep, then a slice of the audit; how many holds were expired."""
+    """One round: the sweep, then a slice of the audit; how many holds were expired.
+
+    An audit that fails does not undo the sweep: it is told by itself, and the next round goes on where it was.
+    """
     expired = sweep(request_id, stop=stop)
     if stop is None or not stop.is_set():
-        audit_rounds.go_on()
+        try:
+            audit_rounds.go_on()
+        except Exception:
+            db.session.rollback()
+            log.exception("the audit failed")
     return expired
 
 

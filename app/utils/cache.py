@@ -227,7 +227,7 @@ class RedisCache:
         answered, found = self._try(lambda: self._redis.get(f"{PREFIX}beat:{name}"))
         if not answered:
             raise CacheSilent
-        with suppress(TypeError, ValueError):
+        with suppress(TypeError, ValueError, RecursionError):
             facts = json.loads(found)
             return facts if isinstance(facts, dict) else None
         return None

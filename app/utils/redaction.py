@@ -20,30 +20,56 @@ LONGEST = 16_384
 LOOKED_AT = 262_144
 # Shorter words occur anywhere, and whoever chose one as a password has no secret.
 SHORTEST_SECRET = 6
-# One look for these tells that a text is harmless, as nearly all are; it is made for every line.
-_SUSPECT = (
-    *("://", "bearer", "basic", "eyj", "inv_", "authori", "apikey", "api-key", "api_key", "cookie", "passw", "pwd"),
-    *("secret", "token", "signature", "credential", "private key"),
+_NAMES = (
+    r"(?:authori[sz]ation|(?:api|access|private|jwt)[-_]?key|passw(?:or)?d|passphrase|pwd"
+    r"|secret|token|signature|credential)"
 )
-_NAMES = r"(?:authori[sz]ation|api[-_]?key|passw(?:or)?d|passwd|pwd|secret|token|signature|credential)"
 _NAME = re.compile(rf"{_NAMES}|cookie", re.I)
 # name: value, name=value, 'name': 'value', ('name', 'value'); an exception's own name is none of these.
 _NAMED = (
     rf"({_NAMES}(?!\w{{0,30}}(?:Error|Exception)\b)[\w-]{{0,30}}"
-    r"[\"']{0,2}\s{0,3}(?:[=:]|%3D|,(?=\s?b?[\"']))\s{0,3}b?"
+    r"[\"'\\]{0,4}\s{0,3}(?:[=:]|%3D|,(?=\s?b?[\"']))\s{0,3}b?"
 )
+# The rest of a quoted text, up to a quote like the one before that is not escaped.
+_QUOTED = r"(?:\\[^\r\n]|(?!\2)[^\\\r\n]){1,4000}"
+_NAME_WORDS = (
+    *("authori", "apikey", "api-key", "api_key", "access", "private", "jwt", "passw", "phrase", "pwd"),
+    *("secret", "token", "signature", "credential"),
+)
+# The words without one of which a text, in small letters, has no such credential; its form; what is written instead.
 # Every repetition is bounded, since strangers write what is looked at.
-_FORMS: list[tuple[re.Pattern[str], str]] = [
+_FORMS: list[tuple[tuple[str, ...], re.Pattern[str], str]] = [
     # scheme://user:password@host, up to the last @ of the word.
-    (re.compile(r"(://[^\s:/@\"'<>]{0,100}:)[^\s\"'<>]{0,500}@"), rf"\1{HIDDEN}@"),
-    (re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.{0,16000}?(?:-----END|\Z)", re.S), HIDDEN),
-    (re.compile(r"(inv_[0-9a-f]{8}_)[\w-]{8,100}"), rf"\1{HIDDEN}"),
-    (re.compile(r"(?:(?<![\w-])|(?<=%..))eyJ[\w-]{4,4000}\.[\w-]{2,4000}(?:\.[\w-]{0,4000}){0,3}"), HIDDEN),
-    (re.compile(r"\b(bearer|basic)((?:\s|\+|%20){1,3})[\w.~+/=-]{6,4000}", re.I), rf"\1\2{HIDDEN}"),
-    (re.compile(r"(cookie[\"']{0,2}\s{0,3}[:=,]\s{0,3}b?[\"']?)[^\r\n\"']{1,4000}", re.I), rf"\1{HIDDEN}"),
-    (re.compile(rf"{_NAMED}([\"']))(?:(?!\2)[^\r\n]){{1,4000}}", re.I), rf"\1{HIDDEN}"),
-    (re.compile(rf"{_NAMED})(?!bearer\s|basic\s)[^\s\"'&,;}})\]]{{1,4000}}", re.I), rf"\1{HIDDEN}"),
+    (("://",), re.compile(r"(://[^\s:/@\"'<>]{0,100}:)[^\s\"'<>]{0,500}@"), rf"\1{HIDDEN}@"),
+    # scheme://token@host; a name alone is taken for one.
+    (("://",), re.compile(r"(://)[^\s:/?#@\"'<>]{1,500}@"), rf"\1{HIDDEN}@"),
+    (("private key",), re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.{0,16000}?(?:-----END|\Z)", re.S), HIDDEN),
+    (("inv_",), re.compile(r"(inv_[0-9a-f]{8}_)[\w-]{8,100}"), rf"\1{HIDDEN}"),
+    (("eyj",), re.compile(r"(?:(?<![\w-])|(?<=%..))eyJ[\w-]{4,4000}\.[\w-]{2,4000}(?:\.[\w-]{0,4000}){0,3}"), HIDDEN),
+    (
+        ("bearer", "basic"),
+        re.compile(r"\b(bearer|basic)((?:\s|\+|%20){1,3})[\w.~+/=-]{6,4000}", re.I),
+        rf"\1\2{HIDDEN}",
+    ),
+    # Its parts go by names that say nothing, such as response.
+    (("digest",), re.compile(r"\b(digest\s{1,3})(?=\w{1,30}=)[^\r\n]{1,4000}", re.I), rf"\1{HIDDEN}"),
+    (
+        ("identified",),
+        re.compile(rf"(identified\s[^\r\n]{{0,100}}?\b(?:by|as|using)\s[\w\s(\\]{{0,20}}([\"'])){_QUOTED}", re.I),
+        rf"\1{HIDDEN}",
+    ),
+    # Everything is a key somewhere: by this name alone only what a query carries.
+    (
+        ("key=", "key%3d", "sig=", "sig%3d"),
+        re.compile(r"([?&](?:key|sig)(?:=|%3D))[^\s\"'&,;})\]]{1,4000}", re.I),
+        rf"\1{HIDDEN}",
+    ),
+    (("cookie",), re.compile(r"(cookie[\"']{0,2}\s{0,3}[:=,]\s{0,3}b?[\"']?)[^\r\n\"']{1,4000}", re.I), rf"\1{HIDDEN}"),
+    (_NAME_WORDS, re.compile(rf"{_NAMED}\\{{0,3}}([\"'])){_QUOTED}", re.I), rf"\1{HIDDEN}"),
+    (_NAME_WORDS, re.compile(rf"{_NAMED})(?!bearer\s|basic\s)[^\s\"'&,;}})\]]{{1,4000}}", re.I), rf"\1{HIDDEN}"),
 ]
+# One look for these tells that a text is harmless, as nearly all are; it is made for every line.
+_SUSPECT = tuple({word: None for words, _, _ in _FORMS for word in words})
 
 
 def without_secrets(text: str, known: Iterable[str] = ()) -> str:
@@ -53,8 +79,9 @@ def without_secrets(text: str, known: Iterable[str] = ()) -> str:
         text = text.replace(secret, HIDDEN)
     lower = text.lower()
     if any(word in lower for word in _SUSPECT):
-        for form, instead in _FORMS:
-            text = form.sub(instead, text)
+        for words, form, instead in _FORMS:
+            if any(word in lower for word in words):
+                text = form.sub(instead, text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} … {text[-LONGEST // 2 :]}"
 
 

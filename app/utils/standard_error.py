@@ -20,6 +20,8 @@ class StandardError(logging.StreamHandler[TextIO]):
     """Writes whole lines, and loses those that are not taken. What stands in for standard error is written as ever."""
 
     deaf_until = 0.0
+    # Of the process, since its handlers share one standard error: its last line was taken only in part.
+    cut = False
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.stream is not sys.__stderr__:
@@ -31,9 +33,15 @@ class StandardError(logging.StreamHandler[TextIO]):
             return
         with suppress(OSError):  # nobody reads any more, or its disk is full
             if select.select([], [target], [], PATIENCE_SECONDS)[1]:
-                os.write(target, line)
+                self._write(target, line)
                 return
         self.deaf_until = time.monotonic() + DEAF_SECONDS
+
+    @staticmethod
+    def _write(target: int, line: bytes) -> None:
+        """A pipe with little room takes the beginning of a long line; the next one must not be glued to it."""
+        whole = b"\n" + line if StandardError.cut else line
+        StandardError.cut = os.write(target, whole) < len(whole)
 
 
 @cache

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import sys
 import threading
 import time as real_time
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,8 +21,9 @@ from hypothesis import strategies as st
 from rq import Queue, SimpleWorker
 
 from app.extensions import db
-from app.utils import context, logs
+from app.utils import context, logs, standard_error
 from app.utils.redaction import LONGEST, secrets_of, without_secrets
+from app.utils.standard_error import StandardError
 from config import Config
 
 KEY = "inv_0a1b2c3d_pQ7xY2mZ9-kL4nR8tV1wS6uE3oI5aD0fGhJ"
@@ -133,6 +136,44 @@ def test_a_text_without_end_is_cut_in_the_middle(log):
     assert (len(second) <= LONGEST + 3, second[:5], second[-3:]) == (True, "begin", "end")
 
 
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Standard error is a full pipe; its reading end."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    os.set_blocking(reader, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"." * 4096)
+    monkeypatch.setattr(standard_error, "_descriptor", lambda: writer)
+    monkeypatch.setattr(StandardError, "cut", False)
+    yield reader
+    os.close(reader), os.close(writer)
+
+
+def standard_error_of(name: str) -> logging.Logger:
+    handler = logs.handler()
+    assert isinstance(handler, logging.StreamHandler)
+    handler.setStream(sys.__stderr__)
+    logger = logging.Logger(name)
+    logger.addHandler(handler)
+    return logger
+
+
+def test_a_line_of_which_a_full_pipe_took_only_the_beginning_spoils_no_other(narrow):
+    one, other = standard_error_of("one"), standard_error_of("other")
+    os.read(narrow, 8192)
+    one.error("long %s", "x y " * 3000)
+    while len(os.read(narrow, 1_000_000)) == 1_000_000:
+        pass
+    other.error("short")
+    one.error("shorter")
+    rest = os.read(narrow, 1_000_000)
+    assert rest[:1] == b"\n"
+    told = [json.loads(line)["message"] for line in rest.splitlines() if line]
+    assert told == ["short", "shorter"]
+
+
 # ── No secret ────────────────────────────────────────────────────────────────────────────────────
 
 WITH_SECRETS = [
@@ -177,6 +218,21 @@ WITH_SECRETS = [
     f"quoted {PASSWORD!r}",
     "-----BEGIN RSA PRIVATE KEY-----\ns3cr3t\ns3cr3t\n-----END RSA PRIVATE KEY-----",
     "-----BEGIN PRIVATE KEY-----\ns3cr3t cut off",
+    "clone https://s3cr3t@host/x",
+    "GET /?key=s3cr3t&page=1",
+    "GET /?page=1&key%3Ds3cr3t",
+    "GET /?access_key=s3cr3t",
+    "GET /blob?sv=1&sig=s3cr3t",
+    "private_key=s3cr3t",
+    "passphrase: s3cr3t",
+    "jwt_key='s3cr3t'",
+    "{'JWT-Keys': 's3cr3t'}",
+    'Authorization: Digest username="x", realm="y", response="s3cr3t"',
+    '{"password": "a\\"s3cr3t", "user": "x"}',
+    '{"body": "{\\"password\\": \\"s3cr3t with spaces\\"}"}',
+    "CREATE USER u IDENTIFIED BY 's3cr3t'",
+    "create user u@'h' identified with 'a_plugin' by 's3cr3t and more'",
+    "IDENTIFIED VIA ed25519 USING PASSWORD('s3cr3t')",
 ]
 
 
@@ -208,6 +264,8 @@ def test_enough_is_left_to_know_which_key_or_server_it_was():
     assert without_secrets("mysql://inventory:geheim@db:3306/x") == "mysql://inventory:***@db:3306/x"
     assert without_secrets("GET /?page=1&token=geheim&per_page=2") == "GET /?page=1&token=***&per_page=2"
     assert without_secrets("{'X-API-Key': 'geheim', 'Accept': 'a'}") == "{'X-API-Key': '***', 'Accept': 'a'}"
+    assert without_secrets('{"password": "a\\"b", "user": "x"}') == '{"password": "***", "user": "x"}'
+    assert without_secrets("https://geheim@host/x?page=1&key=geheim&a=b") == "https://***@host/x?page=1&key=***&a=b"
 
 
 @pytest.mark.parametrize(
@@ -223,6 +281,10 @@ def test_enough_is_left_to_know_which_key_or_server_it_was():
         "redis.exceptions.AuthenticationError: invalid username-password pair",
         "jwt.exceptions.InvalidSignatureError: Signature verification failed",
         "basic facts about tokens",
+        "GET http://shop.example/users/@ada?mail=ada@example.org",
+        "Duplicate entry 'KB-1' for key 'uq_inventory_items_product_id'",
+        "no item was identified by this id, access is private, the digest differs",
+        "/api/v1/inventory/?key_only=1&sign=2",
         "(pymysql.err.OperationalError) (1045, \"Access denied for user 'x'@'h' (using password: YES)\")",
     ],
 )
@@ -235,7 +297,10 @@ def test_a_configured_word_too_short_to_be_a_secret_does_not_blot_out_everything
     assert secrets_of(weak) == ["x" * 32]
 
 
-HOSTILE = ["a-", "eyJ", "eyJa.", "inv_00000000_", "://a:", "token", "token=", "bearer ", "'", "cookie:", "pwd,'", "%3D"]
+HOSTILE = [
+    *("a-", "eyJ", "eyJa.", "inv_00000000_", "://", "://a", "://a:", "token", "token=", "bearer ", "'", "cookie:"),
+    *("pwd,'", "password='\\", "access_key", "?key=", "%3D", "digest a=", "identified ", "identified by '"),
+]
 
 
 @pytest.mark.parametrize("piece", HOSTILE)
