@@ -37,8 +37,9 @@ from app.utils.waiting_worker import Patience
 from config import EVERYWHERE, Config, ConfigurationError
 
 GRACEFUL_SECONDS = 30  # the longest request, one to a database that hangs, takes 22
-CONNECTIONS = 2000  # of each process, waiting ones included
+CONNECTIONS = 2000  # of each process, waiting ones included, where the system allows as many files
 FILES = 4096
+FILES_FOR_ITSELF = 64  # besides two for each thread, for the database and Redis
 
 
 class JsonLogger(Logger):
@@ -52,8 +53,10 @@ class JsonLogger(Logger):
 class Server(BaseApplication):
     """Gunicorn with settings from `Config` instead of a file."""
 
-    def __init__(self, app: Flask, config: Config) -> None:
+    def __init__(self, app: Flask, config: Config, *, files: int) -> None:
         self.app, self.settings = app, config
+        threads = config.web_threads
+        self._connections = max(threads + 1, min(CONNECTIONS, files - 2 * threads - FILES_FOR_ITSELF))
         super().__init__()
 
     def load_config(self) -> None:
@@ -81,7 +84,7 @@ class Server(BaseApplication):
             # The embedded sweep and cache live in the serving process, so there is one.
             "workers": 1 if embedded else self.settings.web_processes,
             "threads": self.settings.web_threads,
-            "worker_connections": CONNECTIONS,
+            "worker_connections": self._connections,
             # A file would be sent by a thread that waits for whoever reads it.
             "sendfile": False,
             "graceful_timeout": GRACEFUL_SECONDS,
@@ -134,16 +137,16 @@ def main() -> None:
         sys.exit(f"cannot start: {error}")
     app = create_app(config)
     _require_a_key(app, config)
-    _allow_many_files()
-    Server(app, config).run()
+    Server(app, config, files=_allow_many_files()).run()
 
 
-def _allow_many_files() -> None:
-    """A connection is a file, and many systems give a process 1,024 unless it asks for more."""
+def _allow_many_files() -> int:
+    """A connection is a file, and many systems give a process 1,024 unless it asks for more. How many there may be."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(soft, wanted)
 
 
 def _require_a_key(app: Flask, config: Config) -> None:

@@ -14,6 +14,8 @@ from config import Config
 
 # One address may stand for many callers behind it, and for one who tries many keys.
 KEYS_PER_ADDRESS = 10
+# The containers' health checks ask under these names. No address is made from the name, so nothing is won by it.
+THIS_MACHINE = ("127.0.0.1", "localhost")
 EXEMPT = ("/api/v1/health/", "/metrics")
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -31,7 +33,7 @@ def init_app(app: Flask, config: Config) -> None:
         hops = config.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     if config.allowed_hosts:
-        app.config["TRUSTED_HOSTS"] = list(config.allowed_hosts)
+        app.config["TRUSTED_HOSTS"] = [*config.allowed_hosts, *THIS_MACHINE]
     if config.cors_origins:
         CORS(app, origins=list(config.cors_origins), expose_headers=["ETag", "Location", "X-Request-ID", "X-Cache"])
     if config.rate_limit_requests_per_minute:

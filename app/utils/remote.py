@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import socket
 import time
+from contextlib import suppress
 from http.client import HTTPResponse
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -23,6 +24,7 @@ from app.errors import Malformed
 from app.utils import strict_json
 
 MAX_BYTES = 65_536
+SOON = 0.001  # no time left, as zero would mean not to wait at all
 # Asked for plainly, so that no small answer can grow into a large one.
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity"}
 
@@ -109,11 +111,33 @@ class _Response(HTTPResponse):
         super().__init__(_Source(sock), *args, **kwargs)  # type: ignore[arg-type]
 
 
+def _connected(found: tuple[Any, ...], until: float) -> socket.socket:
+    family, kind, protocol, _, address = found
+    wire = socket.socket(family, kind, protocol)
+    try:
+        wire.settimeout(max(until - time.monotonic(), SOON))
+        wire.connect(address)
+        wire.settimeout(max(until - time.monotonic(), SOON))
+    except OSError:
+        wire.close()
+        raise
+    return wire
+
+
 class _Connection(HTTPConnection):
     response_class = _Response
 
+    def _new_conn(self) -> socket.socket:
+        """All addresses of a name have one deadline, and so has the handshake that may follow."""
+        until = time.monotonic() + float(self.timeout or 0)
+        *others, last = socket.getaddrinfo(self._dns_host, self.port, 0, socket.SOCK_STREAM)
+        for other in others:
+            with suppress(OSError):
+                return _connected(other, until)
+        return _connected(last, until)
 
-class _SecureConnection(HTTPSConnection):
+
+class _SecureConnection(_Connection, HTTPSConnection):
     response_class = _Response
 
 

@@ -5,8 +5,10 @@ That no thread waits for a client is in `waiting_worker`.
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +18,7 @@ from gunicorn.workers.gthread import TConn
 from app.utils import draining, metrics
 from app.utils.client_socket import TooSlow
 from app.utils.problems import problem
-from app.utils.waiting_worker import Overloaded, WaitingWorker
+from app.utils.waiting_worker import LOOKS_EVERY, Overloaded, WaitingWorker
 
 STATUSES: dict[type[Exception], tuple[int, str]] = {
     TooSlow: (408, "Request Timeout"),
@@ -32,6 +34,17 @@ log = logging.getLogger(__name__)
 class PatientWorker(WaitingWorker):
     # Who watches over the service must not take a rush for a breakdown, and restart it.
     always_answered = re.compile(rb"GET /api/v1/health/")
+    _accepts_from = 0.0
+
+    def accept(self, listener: Any) -> None:
+        """Newcomers for whom there is no file wait for somebody to go; without this they would end the process."""
+        try:
+            super().accept(listener)
+        except OSError as error:
+            if error.errno not in {errno.EMFILE, errno.ENFILE}:
+                raise
+            self._accepts_from = time.monotonic() + LOOKS_EVERY
+            self.set_accept_enabled(False)
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
         if draining.has_started():
@@ -69,7 +82,8 @@ class PatientWorker(WaitingWorker):
         return alive
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        super().set_accept_enabled(enabled)
+        if not enabled or time.monotonic() >= self._accepts_from:
+            super().set_accept_enabled(enabled)
         if not self.alive:
             self._refuse_newcomers()
 

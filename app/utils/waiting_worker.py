@@ -21,6 +21,7 @@ from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from app.utils.client_socket import GULP, ClientSocket, TooSlow
+from app.utils.request_threads import RequestThreads
 
 # How long a client that has begun may say nothing, or take nothing of its answer.
 SILENCE_SECONDS = 5.0
@@ -69,6 +70,9 @@ class WaitingWorker(ThreadWorker):
         super().__init__(*args, **kwargs)
         self._waits: dict[TConn, Wait] = {}
         self._looks_at = 0.0
+
+    def get_thread_pool(self) -> RequestThreads:
+        return RequestThreads(self.cfg.threads)
 
     def enqueue_req(self, conn: TConn) -> None:
         """A request begins, on a new or a kept connection."""
@@ -127,6 +131,7 @@ class WaitingWorker(ThreadWorker):
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
         conn.sock.read_by = time.monotonic() + self.patience.body
+        conn.sock.when_late = req.force_close
         return super().handle_request(req, conn)
 
     def _keepalive_after(self, conn: TConn, keepalive: Any) -> bool:

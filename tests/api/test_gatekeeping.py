@@ -42,6 +42,13 @@ def test_a_host_nobody_named_is_refused(serving):
     assert (answer.status_code, answer.content_type) == (400, "application/problem+json")
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:5000", "127.0.0.1:8080", "localhost:5000"])
+def test_the_health_checks_of_the_containers_are_answered_whatever_hosts_are_named(serving, host):
+    client = serving(allowed_hosts=("shop.example",))
+    assert client.get("/api/v1/health/live", headers={"Host": host}).status_code == 200
+    assert client.get("/api/v1/health/live", headers={"Host": f"evil.{host}"}).status_code == 400
+
+
 def test_no_page_of_another_origin_may_call_unless_it_is_named(serving):
     closed, open_to_one = serving(), serving(cors_origins=("https://shop.example",))
     assert (

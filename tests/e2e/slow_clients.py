@@ -21,6 +21,7 @@ from tests.e2e.buyers import Buyer, Tally
 
 CROWD = 200
 DRIPS_EVERY = 0.25
+LONG = 66_000  # more than is gathered before a thread reads on
 BIG = "/swaggerui/swagger-ui-bundle.js"
 HEAD = "POST /api/v1/reservations/ HTTP/1.1\r\nHost: shop\r\nContent-Type: application/json\r\n"
 # What each kind sends at once, and what it goes on sending or taking, a byte at a time.
@@ -31,9 +32,11 @@ KINDS: dict[str, tuple[str, str]] = {
     "half a body": (HEAD + "Content-Length: 5000\r\n\r\n{", ""),
     "dripping body": (HEAD + "Content-Length: 5000\r\n\r\n{", " "),
     "dripping large body": (
-        f"{HEAD.replace('reservations/', 'inventory/bulk')}Content-Length: 900000\r\n\r\n" + "{" + " " * 60_000,
+        f"{HEAD.replace('reservations/', 'inventory/bulk')}Content-Length: 900000\r\n\r\n" + "{" + " " * LONG,
         " ",
     ),
+    "dripping body it was told to send": (HEAD + "Expect: 100-continue\r\nContent-Length: 5000\r\n\r\n", " "),
+    "dripping long head": (HEAD + "".join(f"X-{n}: {'x' * 1000}\r\n" for n in range(LONG // 1000)) + "X: ", "x"),
     "slow reader": (f"GET {BIG} HTTP/1.1\r\nHost: shop\r\n\r\n", ""),
     # More than the system keeps for a connection.
     "slow reader of much": (f"GET {BIG} HTTP/1.1\r\nHost: shop\r\n\r\n" * 10, ""),
@@ -112,7 +115,8 @@ def _connected(url: str, kind: str, number: int | None) -> SlowClient:
     wire.settimeout(20)
     wire.connect((parts.hostname, parts.port))
     client = SlowClient(kind, wire, time.monotonic())
-    wire.sendall(KINDS[kind][0].encode())
+    with suppress(ConnectionError):  # it was refused before it had said all
+        wire.sendall(KINDS[kind][0].encode())
     wire.setblocking(False)
     return client
 

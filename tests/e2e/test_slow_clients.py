@@ -27,6 +27,12 @@ LIVE = "/api/v1/health/live"
 GET = f"GET {LIVE} HTTP/1.1\r\nHost: shop\r\n\r\n"
 # It is well below one; on a busy machine it may take longer. Callers without a thread left for them wait for 30.
 GENEROUS_SECONDS = 5
+DRIPS = {  # when the first of them is told that it is late
+    "dripping head": 1.0,
+    "dripping body": 1.5,
+    "dripping large body": 1.5,
+    "dripping body it was told to send": 1.5,
+}
 ITEM = json.dumps({"product_id": "KB-2", "quantity": 1}).encode()
 
 
@@ -76,6 +82,14 @@ def problem_of(client: SlowClient) -> Any:
     return json.loads(client.answer.partition(b"\r\n\r\n")[2])
 
 
+def refusal_of(client: SlowClient) -> tuple[int, str]:
+    """Its status and code, told once, in our shape and as the connection's last words."""
+    head, problem = client.answer.partition(b"\r\n\r\n")[0], problem_of(client)
+    assert head.startswith(b"HTTP/1.1 %d " % problem["status"])
+    assert b"application/problem+json" in head and b"connection: close" in head.lower()
+    return problem["status"], problem["code"]
+
+
 def assert_nobody_noticed(url: str, *, apart: bool) -> None:
     with slow_clients(url, COMMON, apart=apart):
         suffered = measured(url, "KB-1", seconds=3)
@@ -102,19 +116,39 @@ def impatient() -> Iterator[Deployment]:
 
 
 def test_whoever_does_not_finish_in_time_is_told_so_once_and_cut_off(impatient):
-    with slow_clients(impatient.url, COMMON, each=5) as crowd:
+    # Of those whose body has to be read on, as many as there are threads for that.
+    with slow_clients(impatient.url, COMMON, each=2) as crowd:
         awaited = [client for client in crowd.clients if client.kind != "slow reader"]
         eventually(lambda: all(client.closed_after for client in awaited), within=10, because="all are cut off")
     for client in crowd.of("silent"):
         assert client.answer == b"", "one who has asked nothing is owed no answer"
-    for kind, earliest in {"dripping head": 1.0, "dripping body": 1.5, "dripping large body": 1.5}.items():
+    for client in crowd.of("dripping body it was told to send"):
+        told, _, client.answer = client.answer.partition(b"\r\n\r\n")
+        assert told == b"HTTP/1.1 100 Continue"
+    for kind, earliest in DRIPS.items():
         for client in crowd.of(kind):
-            head = client.answer.partition(b"\r\n\r\n")[0]
-            assert head.startswith(b"HTTP/1.1 408 "), (kind, client.answer)
-            assert b"application/problem+json" in head and b"connection: close" in head.lower()
-            assert (problem_of(client)["status"], problem_of(client)["code"]) == (408, "request_timeout")
+            assert refusal_of(client) == (408, "request_timeout"), kind
             assert client.closed_after and earliest <= client.closed_after < earliest + 3
+    for client in crowd.of("dripping long head"):
+        assert refusal_of(client) == (431, "request_header_fields_too_large")
+        assert client.closed_after and client.closed_after < 2, "it is too long already"
     assert impatient.call("GET", "/health/live").status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["dripping large body", "dripping body it was told to send", "dripping long head"])
+def test_more_drips_than_threads_that_read_on_wait_for_each_other_and_nobody_for_them(impatient, kind):
+    with slow_clients(impatient.url, [kind], each=40) as crowd:
+        answers = [impatient.call("GET", path) for path in ("/health/live", "/inventory/") * 5]
+        assert {answer.status_code for answer in answers} == {200}
+        assert max(answer.elapsed.total_seconds() for answer in answers) < 1.2, "nobody waits until one is given up"
+        eventually(lambda: all(client.closed_after for client in crowd.clients), within=10, because="all are cut off")
+    for client in crowd.clients:
+        client.answer = client.answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
+    told = {refusal_of(client) for client in crowd.clients}
+    if kind == "dripping long head":
+        assert told == {(431, "request_header_fields_too_large")}
+    else:
+        assert told == {(408, "request_timeout"), (503, "overloaded")}
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
@@ -271,13 +305,10 @@ class Upstream(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"] or 0))
         self.seen.append(SimpleNamespace(path=self.path, headers=self.headers, client=self.client_address))
-        self.close_connection = self.path == "/lost"
+        self.close_connection = self.path.startswith("/lost")
         if not self.close_connection:
             self.send_response(204)
             self.end_headers()
-
-    def do_GET(self) -> None:
-        self.do_POST()
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -286,7 +317,8 @@ class Upstream(BaseHTTPRequestHandler):
 @contextmanager
 def upstreams(count: int) -> Iterator[tuple[list[str], list[Any]]]:
     seen: list[Any] = []
-    handler = type("Seen", (Upstream,), {"seen": seen})
+    others = {f"do_{method}": Upstream.do_POST for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE")}
+    handler = type("Seen", (Upstream,), {"seen": seen, **others})
     with ExitStack() as stack:
         running = [stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), handler)) for _ in range(count)]
         for one in running:
@@ -311,13 +343,17 @@ def test_the_service_is_told_who_asks_and_a_forged_answer_to_that_stays_behind()
     assert first.client == second.client, "one connection was kept for both"
 
 
-def test_a_post_whose_answer_was_lost_is_not_sent_a_second_time_and_a_get_is():
+@pytest.mark.parametrize(
+    ("method", "times"), {"POST": 1, "PATCH": 1, "PUT": 1, "DELETE": 1, "HEAD": 2, "GET": 2}.items()
+)
+def test_a_request_whose_answer_was_lost_is_sent_a_second_time_only_when_it_changes_nothing(method, times):
     with upstreams(2) as (urls, seen), proxy(*urls) as entry:
-        assert requests.post(f"{entry.url}/lost", data=b"{}", timeout=5).status_code == 502
-        assert len(seen) == 1
-    with upstreams(2) as (urls, seen), proxy(*urls) as entry:
-        assert requests.get(f"{entry.url}/lost", timeout=5).status_code == 502
-        assert len(seen) == 2
+        answer = requests.request(method, f"{entry.url}/lost?a=%2F", data=b"{}", timeout=5)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (502, "application/problem+json")
+        assert [one.path for one in seen] == ["/lost?a=%2F"] * times
+
+
+def test_a_service_that_cannot_be_reached_costs_nobody_a_request():
     with upstreams(1) as (urls, seen), proxy(f"http://127.0.0.1:{free_port()}", *urls) as entry:
         told = [requests.post(f"{entry.url}/", data=b"{}", timeout=5).status_code for _ in range(4)]
         assert (told, len(seen)) == ([204] * 4, 4), "one that cannot be reached costs nobody a request"

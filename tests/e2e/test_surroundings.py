@@ -146,7 +146,8 @@ def children(process: Server) -> list[int]:
 
 @pytest.fixture
 def short_of_handles() -> Iterator[tuple[Deployment, Server]]:
-    with embedded(LOG_LEVEL="ERROR") as deployment:
+    """A service that learns only when they are used up that it may have few."""
+    with embedded(LOG_LEVEL="ERROR", CLIENT_HEADER_SECONDS="1") as deployment:
         service = deployment.serve()
         for process in (service.pid, *children(service)):
             resource.prlimit(process, resource.RLIMIT_NOFILE, (FEW_HANDLES, FEW_HANDLES))
@@ -156,6 +157,7 @@ def short_of_handles() -> Iterator[tuple[Deployment, Server]]:
 def test_more_connections_than_handles_cost_only_themselves(short_of_handles):
     deployment, service = short_of_handles
     deployment.stock("KB-1", quantity=1)
+    processes = children(service)
     address = urlsplit(service.url)
     with ExitStack() as idle:
         for _ in range(2 * FEW_HANDLES):
@@ -164,4 +166,26 @@ def test_more_connections_than_handles_cost_only_themselves(short_of_handles):
         assert answer.status_code == 200
     assert deployment.call("POST", "/reservations/", order_for("KB-1")).status_code == 201
     assert service.running
+    assert children(service) == processes, "none was ended by it, and with it the requests it was at"
     deployment.assert_in_order()
+
+
+def test_a_service_that_may_open_few_files_takes_no_more_connections_than_it_can_bear(deployment):
+    service = served_by(f"ulimit -n {FEW_HANDLES}; exec {{serve}}", deployment.env | {"CLIENT_HEADER_SECONDS": "1"})
+    address = urlsplit(service.url)
+    try:
+        processes = children(service)
+        with ExitStack() as idle:
+            for _ in range(2 * FEW_HANDLES):
+                idle.enter_context(socket.create_connection((address.hostname, address.port), timeout=5))
+            assert open_files(processes) < FEW_HANDLES, "some are left for the database"
+            assert requests.get(f"{service.url}/api/v1/locations/", timeout=60).status_code == 200
+        assert children(service) == processes
+    finally:
+        service.kill()
+
+
+def open_files(processes: list[int]) -> int:
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("it looks into /proc")
+    return max(len([*Path(f"/proc/{process}/fd").iterdir()]) for process in processes)

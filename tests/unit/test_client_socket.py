@@ -2,8 +2,10 @@
 
 import socket
 import time
+from types import SimpleNamespace
 
 import pytest
+from gunicorn.http.errors import LimitRequestHeaders, ParseException
 
 from app.utils import client_socket
 from app.utils.client_socket import ClientSocket, TooSlow
@@ -21,30 +23,87 @@ def ends():
 
 
 @pytest.mark.parametrize(
-    ("sent", "enough"),
+    ("sent", "enough", "partial"),
     [
-        (b"GET / HTTP/1.1\r\n", False),
-        (b"GET / HTTP/1.1\r\n\r\n", True),
-        (b"nonsense\n", True),
-        (POST + b"\r\n", False),
-        (POST + b"\r\nab", False),
-        (POST + b"\r\nabc", True),
-        (POST.lower() + b"\r\nab", False),
-        (POST + b"Expect: 100-continue\r\n\r\n", True),
-        (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\n", True),
-        (b"POST / HTTP/1.1\r\nContent-Length: 900000\r\n\r\n" + bytes(60_000), False),
-        (b"POST / HTTP/1.1\r\nContent-Length: 900000\r\n\r\n" + bytes(70_000), True),
-        (b"x" * 70_000, True),
+        (b"GET / HTTP/1.1\r\n", False, False),
+        (b"GET / HTTP/1.1\r\n\r\n", True, False),
+        (b"nonsense\n", True, False),
+        (POST + b"\r\n", False, True),
+        (POST + b"\r\nab", False, True),
+        (POST + b"\r\nabc", True, False),
+        (POST.lower() + b"\r\nab", False, True),
+        (POST + b"Expect: 100-continue\r\n\r\n", True, True),
+        (b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n1\r\n", True, True),
+        (b"POST / HTTP/1.1\r\nContent-Length: 0000000000000003\r\n\r\n", True, True),
+        (b"POST / HTTP/1.1\r\nContent-Length: 900000\r\n\r\n" + bytes(60_000), False, True),
+        (b"POST / HTTP/1.1\r\nContent-Length: 900000\r\n\r\n" + bytes(70_000), True, True),
+        (b"x" * 70_000, True, False),
     ],
 )
-def test_a_thread_is_wanted_when_the_request_is_there_or_will_not_come_by_itself(ends, sent, enough):
+def test_a_thread_is_wanted_when_the_request_is_there_or_will_not_come_by_itself(ends, sent, enough, partial):
     server, client = ends
     client.setblocking(False)
     at_once, gathered = client.send(sent), server.gather()
     while at_once < len(sent):
         at_once += client.send(sent[at_once:])
         gathered = server.gather()
-    assert gathered is enough
+    assert (gathered, server.is_partial) == (enough, partial)
+    assert len(server.arrived) <= client_socket.MOST_GATHERED
+
+
+def test_a_request_that_comes_byte_by_byte_is_seen_to_be_whole_with_its_last_one(ends):
+    server, client = ends
+    for request in (POST + b"X: y\r\n\r\nabc", b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\n"):
+        told = [(client.send(request[at : at + 1]), server.gather())[1] for at in range(len(request))]
+        assert told == [False] * (len(request) - 1) + [True]
+        assert server.recv(1) == request
+        server.give_back(b"")
+
+
+def test_no_byte_of_a_head_is_looked_at_again_and_again(ends, monkeypatch):
+    server, client = ends
+    looked_at: list[int] = []
+    pattern = client_socket.END_OF_HEAD
+
+    def search(text, start=0):
+        looked_at.append(len(text) - start)
+        return pattern.search(text, start)
+
+    monkeypatch.setattr(client_socket, "END_OF_HEAD", SimpleNamespace(search=search))
+    for _ in range(500):
+        client.send(b"x")
+        assert server.gather() is False
+    client.send(b"\r\nContent-Length: 900\r\n\r\n")
+    for _ in range(500):
+        client.send(b"x")
+        assert server.gather() is False
+    assert sum(looked_at) < 5000, "a thousand bytes, four times each"
+
+
+@pytest.mark.parametrize(
+    ("sent", "refusal"), [(b"x" * 65_536, LimitRequestHeaders), (b"GET / HTTP/1.1\r\nA: b\n", ParseException)]
+)
+def test_a_thread_for_whole_requests_never_waits_for_more(ends, sent, refusal):
+    server, client = ends
+    server.read_by = time.monotonic() + 60
+    client.setblocking(False)
+    sent_already = 0
+    while not server.gather():
+        sent_already += client.send(sent[sent_already:])
+    assert server.recv(1) == sent
+    client.send(b"more")
+    with pytest.raises(refusal):
+        server.recv(1)
+
+
+def test_what_ends_in_the_middle_is_handed_over_with_its_end(ends):
+    server, client = ends
+    client.send(POST)
+    client.shutdown(socket.SHUT_WR)
+    while not server.gather():
+        pass
+    server.read_by = time.monotonic() + 60
+    assert (server.is_partial, server.recv(1), server.recv(1)) == (True, POST, b"")
 
 
 def test_who_comes_and_goes_without_a_word_is_gone(ends):
@@ -60,7 +119,7 @@ def test_a_thread_that_reads_on_is_given_what_is_there_and_then_waits_no_longer_
     client.sendall(b"GET / HT")
     assert server.gather() is False
     assert server.recv(2) == b"GET / HT", "all of it, whatever was asked for"
-    server.read_by = time.monotonic() + 60
+    server.is_partial, server.read_by = True, time.monotonic() + 60
     started = time.monotonic()
     with pytest.raises(TooSlow):
         server.recv(100)  # silent

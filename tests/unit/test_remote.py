@@ -7,7 +7,7 @@ import socket
 import threading
 import time as real_time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from http.client import HTTPResponse
 
@@ -139,6 +139,38 @@ def test_with_limits_from_byte_to_byte_alone_a_drip_would_hold_the_caller(strang
     started = real_time.monotonic()
     assert ask() == {"a": 1}
     assert real_time.monotonic() - started > PATIENCE * 2
+
+
+@pytest.fixture
+def deaf() -> Iterator[socket.socket]:
+    """A listener whose queue is full: who connects hears nothing at all."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            queued = stack.enter_context(socket.socket())
+            queued.setblocking(False)
+            queued.connect_ex(listener.getsockname())
+        yield listener
+
+
+def resolving(monkeypatch, *addresses: tuple[str, int]) -> None:
+    found = [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address) for address in addresses]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_args, **_named: found)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_name_with_many_addresses_has_one_deadline_for_all_of_them(deaf, monkeypatch, scheme):
+    resolving(monkeypatch, *[deaf.getsockname()] * 5)
+    started = real_time.monotonic()
+    with remote.session() as asking, pytest.raises(RemoteFailed):
+        get_object(asking, f"{scheme}://shop.example/", seconds=PATIENCE)
+    assert PATIENCE * 0.9 < real_time.monotonic() - started < PATIENCE + GRACE
+
+
+def test_the_next_address_is_asked_where_the_first_refuses(stranger, monkeypatch):
+    resolving(monkeypatch, ("127.0.0.1", free_port()), stranger.listener.getsockname())
+    with remote.session() as asking:
+        assert get_object(asking, "http://shop.example/", seconds=PATIENCE) == {"a": 1}
 
 
 def test_a_silent_server_costs_the_patience_and_no_more(stranger, ask):
