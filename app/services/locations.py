@@ -10,15 +10,14 @@ from app.errors import (
     AlreadyExists,
     LocationInUse,
     LocationNotFound,
-    VersionConflict,
-    VersionMismatch,
-    VersionRequired,
 )
 from app.extensions import cache
 from app.models.locations import DEFAULT, Location
 from app.repositories import inventory_items, locations
 from app.services.stock import STOCK
+from app.services.versions import require_current
 from app.utils import clock
+from app.utils.cache import EVERYTHING
 from app.utils.transactions import after_commit, transactional
 
 
@@ -48,7 +47,7 @@ def update(code: str, values: dict[str, Any], *, version: int | None, versions: 
     location = _current(code, version=version, versions=versions)
     locations.save(location.id, location.version, **values, updated_at=clock.now())
     if "priority" in values:  # products list their locations in that order, so every lookup may have changed
-        after_commit(cache().clear)
+        after_commit(lambda: cache().forget({EVERYTHING}))
     _forget()
     return locations.get(code)
 
@@ -82,13 +81,7 @@ def _open(location: Location) -> Location:
 
 def _current(code: str, *, version: int | None, versions: frozenset[int] | None) -> Location:
     location = _open(locations.get(code))
-    facts = {"location": code, "version": location.version}
-    if version is None and versions is None:
-        raise VersionRequired("send If-Match or version to change a location", **facts)
-    if versions is not None and location.version not in versions:
-        raise VersionMismatch(f"the location is at version {location.version}", **facts)
-    if version is not None and version != location.version:
-        raise VersionConflict(f"the location is at version {location.version}", **facts)
+    require_current(location, version=version, versions=versions, location=code)
     return location
 
 

@@ -1,7 +1,7 @@
 """Lookups as ready-to-send bytes. Never asked for a decision; never older than the last commit it was told of.
 
-An entry carries the token of its *tag*, read before the database was. A writer removes the tag after its
-commit, which makes every entry under it worthless, and so a reader who was slow to fill can never bring
+An entry carries the tokens of its *tag* and of everything, read before the database was. A writer removes the tag after
+its commit, which makes every entry under it worthless, and so a reader who was slow to fill can never bring
 old numbers back: its token is gone. That stays true when Redis loses everything. A cache that fails,
 or is slow, is a miss; after a few failures in a row it is left alone for a while.
 """
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 PREFIX = "inventory:"
 SOCKET_SECONDS = 0.2
 TAG_SECONDS = 86_400
+# Every entry is under this tag too, for what may be in any of them.
+EVERYTHING = "everything"
 STATES = {"closed": "in use", "open": "left alone", "half-open": "tried again"}
 
 
@@ -241,27 +243,32 @@ class RedisCache:
             self._redis.unlink(*keys)
 
     def _ask(self, key: str, tag: str) -> tuple[bool, str, Entry | None]:
-        """Whether Redis answered, the tag's token to fill under, and the entry when it is still true."""
+        """Whether Redis answered, the tokens to fill under, and the entry when it is still true."""
         if not self._settle():
             return False, "", None
-        answered, found = self._try(lambda: self._redis.mget(PREFIX + key, f"{PREFIX}tag:{tag}"))
+        tags = [tag, EVERYTHING]
+        answered, found = self._try(lambda: self._redis.mget(PREFIX + key, *(f"{PREFIX}tag:{each}" for each in tags)))
         if not answered:
             return False, "", None
-        packed, current = found
+        packed, *current = found
         with suppress(ValueError, TypeError, UnicodeDecodeError):
             token, entry = Entry.unpack(packed)
-            if current is not None and token == current.decode():
+            if None not in current and token == b".".join(current).decode():
                 return True, token, entry
-        return self._take_token(tag, current)
+        tokens = [self._token(each, there) for each, there in zip(tags, current, strict=True)]
+        return None not in tokens, ".".join(each or "" for each in tokens), None
 
-    def _take_token(self, tag: str, current: bytes | None) -> tuple[bool, str, None]:
+    def _token(self, tag: str, current: bytes | None) -> str | None:
+        """The tag's token, made now if it has none; None when Redis does not answer."""
         if current is not None:
-            return True, current.decode("utf-8", "replace"), None
+            return current.decode("utf-8", "replace")
         fresh = ids.new_id()
         answered, already = self._try(
             lambda: self._redis.set(f"{PREFIX}tag:{tag}", fresh, nx=True, get=True, ex=TAG_SECONDS)
         )
-        return answered, already.decode("utf-8", "replace") if already else fresh, None
+        if not answered:
+            return None
+        return already.decode("utf-8", "replace") if already else fresh
 
     def _try(self, command: Callable[[], Any]) -> tuple[bool, Any]:
         try:

@@ -7,7 +7,8 @@ again gets the whole unit of work again. Work for other systems waits until the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random
 
-from app.errors import LostRace
+from app.errors import DomainError, LostRace
 from app.extensions import db
 from app.utils import database_errors, metrics
 
@@ -62,6 +63,21 @@ def transactional(use_case: Callable[P, R]) -> Callable[P, R]:
             raise database_errors.translated(error, committing=_broke_committing(error)) or error from error
 
     return run
+
+
+@contextmanager
+def refusable() -> Iterator[None]:
+    """A part of a unit of work that can be refused alone: a `DomainError` undoes what was written inside, no more.
+
+    Anything else undoes the whole, which the database may have rolled back already.
+    """
+    part = db.session.begin_nested()
+    try:
+        yield
+    except DomainError:
+        part.rollback()
+        raise
+    part.commit()
 
 
 def after_commit(hook: Hook) -> None:

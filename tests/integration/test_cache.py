@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from app.extensions import cache, db
-from app.utils.cache import Entry, RedisCache, connect
+from app.utils.cache import EVERYTHING, Entry, RedisCache, connect
 from tests import factories, servers
 
 ITEM = "/api/v1/inventory/KB-1"
@@ -56,13 +56,23 @@ def test_without_the_token_the_same_filler_would_have_brought_them_back(app, bac
     if backend == "embedded":
         monkeypatch.setattr(type(cache()), "_data_version", lambda self: 1)
     else:
-        monkeypatch.setattr(RedisCache, "_take_token", lambda self, tag, current: (True, "same", None))
+        monkeypatch.setattr(RedisCache, "_token", lambda self, tag, current: "same")
         monkeypatch.setattr(RedisCache, "forget", lambda self, tags: None)
-        cache()._redis.set("inventory:tag:tag", "same")  # type: ignore[attr-defined]
+        for tag in ("tag", EVERYTHING):
+            cache()._redis.set(f"inventory:tag:{tag}", "same")  # type: ignore[attr-defined]
     shelf = cache()
     shelf.lookup("k", "tag", lambda: _after(_commit_something, Entry(b"version 1")), seconds=60)
     entry, outcome = shelf.lookup("k", "tag", lambda: Entry(b"version 2"), seconds=60)
     assert (entry.body, outcome) == (b"version 1", "hit")
+
+
+def test_forgetting_everything_makes_every_entry_worthless_also_one_that_is_being_filled(app):
+    shelf = cache()
+    shelf.lookup("k", "tag", lambda: Entry(b"old"), seconds=60)
+    assert shelf.lookup("k", "tag", lambda: Entry(b"new"), seconds=60) == (Entry(b"old"), "hit")
+    shelf.lookup("other", "other", lambda: _after(_forget_everything, Entry(b"old")), seconds=60)
+    assert shelf.lookup("k", "tag", lambda: Entry(b"new"), seconds=60)[1] == "miss"
+    assert shelf.lookup("other", "other", lambda: Entry(b"new"), seconds=60)[0].body == b"new"
 
 
 @pytest.mark.parametrize("backend", ["server"], indirect=True)
@@ -201,6 +211,11 @@ def test_many_readers_at_once_all_get_the_entry(app):
 
 def _commit_something():
     factories.stock(1, f"P-{real_time.monotonic_ns()}")
+
+
+def _forget_everything():
+    _commit_something()
+    cache().forget({EVERYTHING})
 
 
 def _after(action, result):
