@@ -165,6 +165,57 @@ class QuantityAboveHold(Invalid):
     """More units were to be confirmed than the reservation holds."""
 
 
+# ── Catalogue ────────────────────────────────────────────────────────────────────────────────────
+
+
+class CategoryNotFound(NotFound):
+    """No category has this id."""
+
+
+class UnknownCategory(Invalid):
+    """The request names a category that does not exist."""
+
+
+class CategoryInUse(Conflict):
+    """Something still hangs on the category: products, or categories below it."""
+
+
+class CategoryCircle(Conflict):
+    """A category cannot be moved below itself."""
+
+
+class CategoryTooDeep(Conflict):
+    """The tree would get more levels than it may have."""
+
+
+class ParentDeleted(Conflict):
+    """What this belongs to is deleted; restore that first."""
+
+
+class ProductNotFound(NotFound):
+    """No product has this id."""
+
+
+class UnknownProduct(Invalid):
+    """The body names a product that does not exist."""
+
+
+class SkuNotFound(NotFound):
+    """No SKU has this code."""
+
+
+class SkuInUse(Conflict):
+    """The SKU still has stock or live reservations."""
+
+
+class InvalidBarcode(Invalid):
+    """This is no EAN-13, EAN-8, UPC-A or UPC-E with a right check digit."""
+
+
+class BarcodeNotFound(NotFound):
+    """No SKU has this barcode."""
+
+
 class HoldBudgetExceeded(Conflict):
     """The customer would hold more units or reservations at once than one customer may."""
 

@@ -151,7 +151,10 @@ def _truncate() -> None:
             if table.name == "locations":
                 connection.execute(text("DELETE FROM locations WHERE code <> 'default'"))
                 connection.execute(text("UPDATE locations SET version = 1, priority = 100, name = 'Default location'"))
-            elif table.name != "hold_budget_locks":  # made by the migration, and nothing of a test is in them
+            elif table.name == "hold_budget_locks":
+                continue  # made by the migration, and nothing of a test is in them
+            elif table.name != "product_search" or connection.scalar(text("SELECT COUNT(*) FROM product_search")):
+                # Emptying that one, with its full-text indexes, takes longer than the others, and most tests leave it.
                 connection.execute(text(f"TRUNCATE TABLE {table.name}"))
         connection.execute(text("SET FOREIGN_KEY_CHECKS = 1"))
         connection.commit()

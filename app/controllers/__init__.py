@@ -8,6 +8,7 @@ from app.controllers import (
     auth,
     availability,
     bulk,
+    categories,
     converters,
     explanations,
     health,
@@ -15,8 +16,13 @@ from app.controllers import (
     inventory_items,
     locations,
     metrics,
+    product_search,
+    products,
     reservations,
+    skus,
     stock_movements,
+    stock_totals,
+    store_products,
 )
 from app.utils import edge, problems
 
@@ -24,12 +30,31 @@ BASE = "/api/v1"
 DOCS = f"{BASE}/docs/"
 
 # The modules in the order of the page; several of them hang their calls below /inventory.
-CALLS = [inventory_items, availability, explanations, bulk, stock_movements, reservations, locations, audit, health]
+CALLS = [
+    inventory_items,
+    availability,
+    explanations,
+    bulk,
+    store_products,
+    stock_totals,
+    stock_movements,
+    reservations,
+    locations,
+    categories,
+    products,
+    product_search,
+    skus,
+    audit,
+    health,
+]
 NAMESPACES = {
     "/inventory": inventory_items.ns,
     "/movements": stock_movements.ns,
     "/reservations": reservations.ns,
     "/locations": locations.ns,
+    "/categories": categories.ns,
+    "/products": products.ns,
+    "/skus": skus.ns,
     "/idempotency": idempotency_keys.ns,
     "/audit": audit.ns,
     "/health": health.ns,

@@ -8,10 +8,8 @@ from app.controllers.calls import read
 from app.controllers.inventory_items import ns
 from app.errors import InventoryItemNotFound
 from app.models.allocation import Line
-from app.repositories import inventory_items as item_rows
 from app.schemas.availability import AvailabilityAsked, AvailabilityOverall, AvailabilityQuery, AvailabilityView
 from app.services import availability
-from app.utils import clock
 
 
 @ns.route("/availability")
@@ -31,8 +29,4 @@ class AvailabilityOfProduct(Resource):
     )  # fmt: skip
     def get(self, product_id: str, query: dict[str, Any]) -> dict[str, Any]:
         """Whether so many units could be promised now"""
-        location = query.get("location")
-        if not item_rows.find(product_id, location, clock.now()):
-            raise item_rows.not_found(product_id, location)
-        [answer] = availability.check([Line(product_id, query["quantity"], location)])["items"]
-        return answer  # type: ignore[no-any-return]
+        return availability.of(Line(product_id, query["quantity"], query.get("location")))

@@ -18,6 +18,15 @@ class ProductConverter(BaseConverter):
     regex = rf"(?!(?:{'|'.join(sorted(RESERVED_WORDS))})(?:/|\Z)){CodeConverter.regex}"
 
 
+class RowConverter(BaseConverter):
+    """A number that the database has given out."""
+
+    regex = r"[1-9][0-9]{0,17}"
+
+    def to_python(self, value: str) -> int:
+        return int(value)
+
+
 class IdConverter(BaseConverter):
     """A UUID as we write it."""
 
@@ -34,6 +43,7 @@ def init_app(app: Flask) -> None:
     app.url_map.converters |= {
         "code": CodeConverter,
         "product": ProductConverter,
+        "row": RowConverter,
         "id": IdConverter,
         "key": KeyConverter,
     }

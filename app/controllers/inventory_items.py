@@ -41,17 +41,6 @@ ITEMS, PRODUCT, PAST = shapes.ItemView(many=True), views.ProductView(), views.Pa
 LIST_ERRORS = [InvalidCursor, PageTooDeep]
 
 
-def item_list(filters: item_rows.Filters, sort: str, asked: Any, message: str) -> Response:
-    """A page of items, cached until the next change, the next expiry or a few seconds."""
-
-    def fill() -> Entry:
-        now = clock.now()
-        page = item_rows.page(filters, sort, asked, now)
-        return Entry(render(ITEMS, page.rows, message=message, meta=page.meta), seconds=seconds_to_next_expiry(now))
-
-    return cached(list_key(), STOCK, fill, seconds=settings().list_cache_seconds)
-
-
 def _item(product_id: str, location: str, message: str) -> Reply:
     row = item_rows.get(product_id, location, clock.now())
     return Reply(row, message, etag=str(row.version))
@@ -64,7 +53,14 @@ class Inventory(Resource):
         """List inventory items, one per product and location"""
         asked, sort = query.pop("asked"), query.pop("sort")
         query["product_id"] = tuple(sorted(query.get("product_id", ())))
-        return item_list(item_rows.Filters(**query), sort, asked, "Inventory")
+
+        def fill() -> Entry:
+            now = clock.now()
+            page = item_rows.page(item_rows.Filters(**query), sort, asked, now)
+            body = render(ITEMS, page.rows, message="Inventory", meta=page.meta)
+            return Entry(body, seconds=seconds_to_next_expiry(now))
+
+        return cached(list_key(), STOCK, fill, seconds=settings().list_cache_seconds)
 
     @write(
         ns, body=shapes.ItemNew(), returns=shapes.ItemView(), status=201,
@@ -84,7 +80,7 @@ class InventoryOfProduct(Resource):
         ns,
         query=views.ProductQuery(),
         returns=views.ProductView(),
-        headers={"If-None-Match": "answers 304 while the version is the same"},
+        headers={"If-None-Match": "answers 304 while nothing has changed"},
         errors=[InventoryItemNotFound],
     )
     def get(self, product_id: str, query: dict[str, Any]) -> Response:
@@ -181,21 +177,3 @@ class InventoryTransfer(Resource):
             quantity=body["quantity"],
             reason=body["reason"],
         )
-
-
-@ns.route("/low-stock")
-class LowStock(Resource):
-    @read(ns, query=shapes.LowStockQuery(), returns=shapes.ItemView(), many=True, errors=LIST_ERRORS)
-    def get(self, query: dict[str, Any]) -> Response:
-        """Items whose available units are at or below their minimum"""
-        filters = item_rows.Filters(location=query.get("location"), low_stock=True)
-        return item_list(filters, "product_id", query["asked"], "Low stock")
-
-
-@ns.route("/search")
-class InventorySearch(Resource):
-    @read(ns, query=shapes.SearchQuery(), returns=shapes.ItemView(), many=True, errors=LIST_ERRORS)
-    def get(self, query: dict[str, Any]) -> Response:
-        """Items whose code contains these characters"""
-        filters = item_rows.Filters(location=query.get("location"), q=query["q"])
-        return item_list(filters, "product_id", query["asked"], "Search results")

@@ -7,7 +7,8 @@ from flask import request
 from app.errors import InvalidIfMatch, VersionMismatch
 
 _TAG = re.compile(r'(W/)?"([^"]*)"')
-_VERSION = re.compile(r"0|[1-9][0-9]{0,17}")
+# What follows a hyphen tells details apart that change without a version.
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,17})(-[0-9a-f]{12})?")
 
 
 def versions() -> frozenset[int] | None:
@@ -17,9 +18,10 @@ def versions() -> frozenset[int] | None:
         return None
     tags = [tag.strip() for tag in header.split(",")]
     found = [_TAG.fullmatch(tag) for tag in tags]
-    if not all(match and _VERSION.fullmatch(match[2]) for match in found):
+    named = [(match[1], _VERSION.fullmatch(match[2])) for match in found if match]
+    if len(named) < len(found) or not all(version for _, version in named):
         raise InvalidIfMatch('If-Match must name versions, such as "7"', if_match=header)
-    strong = frozenset(int(match[2]) for match in found if match and not match[1])
+    strong = frozenset(int(version[1]) for weak, version in named if version and not weak)
     if not strong:
         raise VersionMismatch("a weak tag never matches")
     return strong

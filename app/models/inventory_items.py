@@ -1,6 +1,7 @@
 """The stock of one product at one location, as stored."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
@@ -13,6 +14,14 @@ from config import MAX_QUANTITY
 RESERVED_WORDS = frozenset(
     {"low-stock", "summary", "search", "barcode", "categories", "units", "bulk", "availability", "products"}
 )
+
+
+class StockStatus(StrEnum):
+    """What a shopper is told: none available, as few as the minimum or fewer, or more."""
+
+    IN_STOCK = "in_stock"
+    LOW_STOCK = "low_stock"
+    OUT_OF_STOCK = "out_of_stock"
 
 
 class InventoryItem(db.Model):  # type: ignore[name-defined]

@@ -7,22 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, Row, Select, and_, bindparam, case, exists, func, insert, or_, select, update
+from sqlalchemy import CursorResult, Row, and_, bindparam, exists, insert, or_, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.errors import InventoryItemNotFound, LostRace
 from app.extensions import db
 from app.models.inventory_items import InventoryItem
-from app.models.locations import Location
-from app.models.reservations import Reservation, Status
 from app.models.stock import Movement, Stock
-from app.models.types import total
 from app.repositories import pages
+from app.repositories.live_items import LiveItems, code_contains, is_at, items, places
 from app.utils.paging import PageRequest
 
 Key = tuple[str, str | None]  # product id, and the location's code or None for every location
-
-items, places = InventoryItem.__table__.c, Location.__table__.c
 
 
 # ── Locking and writing ──────────────────────────────────────────────────────────────────────────
@@ -38,7 +34,7 @@ def lock(keys: Iterable[Key]) -> list[Stock]:
     if len(wanted) == 1:
         product_id, location = next(iter(wanted))
         if location is not None:
-            return _locked(and_(items.product_id == product_id, items.location_id == _location_id(location)))
+            return _locked(and_(items.product_id == product_id, is_at(location)))
     return lock_ids(_ids(wanted)) if wanted else []
 
 
@@ -66,15 +62,8 @@ def _ids(keys: set[Key]) -> list[int]:
         if location is not None:
             at_one.setdefault(location, set()).add(product_id)
     conditions = [items.product_id.in_(anywhere)] if anywhere else []
-    conditions += [
-        and_(items.location_id == _location_id(location), items.product_id.in_(products))
-        for location, products in at_one.items()
-    ]
+    conditions += [and_(is_at(location), items.product_id.in_(products)) for location, products in at_one.items()]
     return list(db.session.execute(select(items.id).where(or_(*conditions))).scalars())
-
-
-def _location_id(code: str) -> ColumnElement[int]:
-    return select(places.id).where(places.code == code).scalar_subquery()
 
 
 # Built once: compiling it for every row would cost more than running it.
@@ -155,14 +144,14 @@ class Filters:
 
 def page(filters: Filters, sort: str, asked: PageRequest, now: datetime) -> pages.Page:
     """Items with live numbers; archived ones are left out."""
-    seen = _Seen(now)
+    seen = LiveItems(now)
     statement = seen.statement().where(items.archived_at.is_(None), *_conditions(filters, seen))
     return pages.fetch(statement, _order(sort), asked, filters=("inventory", filters))
 
 
 def find(product_id: str, location: str | None, now: datetime) -> Sequence[Row[Any]]:
     """Every row of a product, or its row at one location, with live numbers; [] when there is none."""
-    statement = _Seen(now).statement().where(items.product_id == product_id)
+    statement = LiveItems(now).statement().where(items.product_id == product_id)
     if location is not None:
         statement = statement.where(places.code == location)
     return db.session.execute(statement.order_by(places.priority, places.code)).all()
@@ -180,34 +169,12 @@ def not_found(product_id: str, location: str | None) -> InventoryItemNotFound:
     return InventoryItemNotFound(f"no inventory of {product_id}{where}", product_id=product_id, location=location)
 
 
-def find_many(product_ids: Collection[str], now: datetime) -> Sequence[Row[Any]]:
-    statement = _Seen(now).statement().where(items.product_id.in_(product_ids), items.archived_at.is_(None))
+def find_many(product_ids: Collection[str], now: datetime, location: str | None = None) -> Sequence[Row[Any]]:
+    """The open items of these products, at one location or at all."""
+    statement = LiveItems(now).statement().where(items.product_id.in_(product_ids), items.archived_at.is_(None))
+    if location is not None:
+        statement = statement.where(places.code == location)
     return db.session.execute(statement).all()
-
-
-def summary(location: str | None, now: datetime) -> Sequence[Row[Any]]:
-    """Totals per location, in one statement."""
-    seen = _Seen(now).statement().where(items.archived_at.is_(None))
-    if location is not None:
-        seen = seen.where(places.code == location)
-    rows = seen.subquery()
-    statement = select(
-        rows.c.location,
-        func.count().label("items"),
-        total(rows.c.quantity).label("quantity"),
-        total(rows.c.reserved_quantity).label("reserved_quantity"),
-        total(rows.c.available_quantity).label("available_quantity"),
-        total(case((rows.c.available_quantity <= rows.c.minimum_stock_level, 1), else_=0)).label("low_stock"),
-        total(case((rows.c.available_quantity == 0, 1), else_=0)).label("out_of_stock"),
-    )
-    return db.session.execute(statement.group_by(rows.c.location).order_by(rows.c.location)).all()
-
-
-def count_products(location: str | None) -> int:
-    statement = select(func.count(items.product_id.distinct())).where(items.archived_at.is_(None))
-    if location is not None:
-        statement = statement.where(items.location_id == _location_id(location))
-    return db.session.execute(statement).scalar_one()
 
 
 def is_location_used(location_id: int) -> bool:
@@ -219,46 +186,17 @@ def is_empty() -> bool:
     return not db.session.execute(select(exists().select_from(InventoryItem.__table__))).scalar()
 
 
-class _Seen:
-    """Items as a reader must see them: what lapsed holds still occupy is available, swept or not."""
-
-    def __init__(self, now: datetime) -> None:
-        holds = Reservation.__table__.c
-        self._lapsed = (
-            select(holds.inventory_item_id, total(holds.quantity).label("units"))
-            .where(holds.status == Status.ACTIVE, holds.expires_at <= now)
-            .group_by(holds.inventory_item_id)
-            .subquery("lapsed")
-        )
-        self.lapsed = func.coalesce(self._lapsed.c.units, 0)
-        self.reserved = items.reserved_quantity - self.lapsed
-        self.available = items.quantity - self.reserved
-
-    def statement(self) -> Select[Any]:
-        return (
-            select(
-                items.id, items.product_id, items.location_id, places.code.label("location"), items.quantity,
-                self.reserved.label("reserved_quantity"), self.available.label("available_quantity"),
-                items.minimum_stock_level, items.maximum_stock_level, items.version,
-                items.archived_at, items.created_at, items.updated_at, self.lapsed.label("lapsed"),
-            )
-            .join_from(InventoryItem.__table__, Location.__table__, items.location_id == places.id)
-            .outerjoin(self._lapsed, self._lapsed.c.inventory_item_id == items.id)
-        )  # fmt: skip
-
-
-def _conditions(filters: Filters, seen: _Seen) -> list[ColumnElement[bool]]:
+def _conditions(filters: Filters, seen: LiveItems) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if filters.product_id:
         conditions.append(items.product_id.in_(filters.product_id))
     if filters.location is not None:
-        conditions.append(items.location_id == _location_id(filters.location))
+        conditions.append(is_at(filters.location))
     if filters.q is not None:
-        # Not LIKE: whether that minds the case differs between engines.
-        conditions.append(func.instr(func.lower(items.product_id), filters.q.lower()) > 0)
+        conditions.append(code_contains(filters.q))
     for wanted, holds in (
-        (filters.low_stock, seen.available <= items.minimum_stock_level),
-        (filters.out_of_stock, seen.available == 0),
+        (filters.low_stock, seen.is_low),
+        (filters.out_of_stock, seen.is_out),
         (filters.has_reservations, seen.reserved > 0),
     ):
         if wanted is not None:

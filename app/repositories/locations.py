@@ -20,6 +20,12 @@ def find(code: str) -> Location | None:
     return db.session.execute(select(Location).where(Location.code == code)).scalar_one_or_none()
 
 
+def find_many(codes: Collection[str]) -> dict[str, Location]:
+    """Those that exist, deleted ones too, by code."""
+    found = db.session.execute(select(Location).where(columns.code.in_(sorted(codes)))).scalars()
+    return {location.code: location for location in found}
+
+
 def get(code: str) -> Location:
     location = find(code)
     if location is None:

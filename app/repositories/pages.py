@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, false, func, or_, selec
 
 from app.errors import InvalidCursor, PageTooDeep
 from app.extensions import db, settings
-from app.models.types import UTCDateTime
+from app.models.types import Money, UTCDateTime
 from app.utils.paging import PageRequest
 
 COUNTED = 10_000
@@ -43,7 +44,7 @@ def fetch(statement: Select[Any], order: list[Sort], asked: PageRequest, *, filt
     signer = _signer(order, filters)
     total = None
     if asked.cursor is None:
-        total = _count(statement)
+        total = _count(statement, order[-1].column)
         offset = (asked.page - 1) * asked.per_page
         if offset >= COUNTED:
             raise PageTooDeep(f"pages go up to row {COUNTED}; read further with ?cursor=", maximum_rows=COUNTED)
@@ -68,9 +69,10 @@ def _meta(asked: PageRequest, total: int | None, next_cursor: str | None) -> dic
     }
 
 
-def _count(statement: Select[Any]) -> int:
+def _count(statement: Select[Any], key: ColumnElement[Any]) -> int:
     """How many rows there are, counting no further than one past the depth that is counted exactly."""
-    bounded = statement.order_by(None).limit(COUNTED + 1).subquery()
+    # By one column: ten thousand wide rows would be written into a table of their own to be counted.
+    bounded = statement.with_only_columns(key).order_by(None).limit(COUNTED + 1).subquery()
     return db.session.execute(select(func.count()).select_from(bounded)).scalar_one()
 
 
@@ -80,8 +82,7 @@ def _signer(order: list[Sort], filters: object) -> URLSafeSerializer:
 
 
 def _write_cursor(signer: URLSafeSerializer, row: Row[Any], order: list[Sort]) -> str:
-    values = [row._mapping[sort.name] for sort in order]
-    written = signer.dumps([value.isoformat() if isinstance(value, datetime) else value for value in values])
+    written = signer.dumps([_plain(row._mapping[sort.name]) for sort in order])
     return written if isinstance(written, str) else written.decode()
 
 
@@ -90,10 +91,19 @@ def _read_cursor(signer: URLSafeSerializer, cursor: str, order: list[Sort]) -> l
         values = signer.loads(cursor)
     except BadData:
         raise InvalidCursor("the cursor was not given out for this list") from None
-    return [
-        datetime.fromisoformat(value) if isinstance(sort.column.type, UTCDateTime) else value
-        for sort, value in zip(order, values, strict=True)
-    ]
+    return [_typed(value, sort.column) for sort, value in zip(order, values, strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal) else value
+
+
+def _typed(value: Any, column: ColumnElement[Any]) -> Any:
+    if isinstance(column.type, UTCDateTime):
+        return datetime.fromisoformat(value)
+    return Decimal(value) if isinstance(column.type, Money) else value
 
 
 def _after(order: list[Sort], values: list[Any]) -> ColumnElement[bool]:

@@ -39,7 +39,9 @@ class ProductView(ProductUnits):
     next_release_at = Instant(allow_none=True)
     archived = fields.Bool()
     locations = fields.List(fields.Nested(PlaceView))
-    product = fields.Dict(allow_none=True, metadata={"description": "details from the product service, or null"})
+    product = fields.Dict(
+        allow_none=True, metadata={"description": "details from the product service or the catalogue, or null"}
+    )
 
 
 class BalanceView(Units):
@@ -80,18 +82,3 @@ class Explanation(ProductUnits):
     reservations = fields.List(fields.Nested(HoldLine))
     movements = fields.List(fields.Nested(MovementView))
     denied = fields.List(fields.Nested(Denied))
-
-
-class Totals(Units):
-    items = fields.Int()
-    low_stock = fields.Int()
-    out_of_stock = fields.Int()
-
-
-class LocationTotals(Totals):
-    location = fields.Str()
-
-
-class Summary(Totals):
-    products = fields.Int()
-    locations = fields.List(fields.Nested(LocationTotals))

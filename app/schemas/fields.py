@@ -6,8 +6,10 @@ import json
 import re
 import unicodedata
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
+import iso4217
 from marshmallow import ValidationError, fields, validate
 
 from app.models.inventory_items import RESERVED_WORDS
@@ -18,6 +20,11 @@ from config import MAX_QUANTITY
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 NUMBER = re.compile(r"[0-9]{1,18}")
 SIGNED_NUMBER = re.compile(r"-?[0-9]{1,18}")
+AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
+CURRENCY = re.compile(r"[A-Z]{3}")
+# Metals, funds and "no currency" have codes as well; these five are currencies of several countries.
+SHARED = frozenset({"XAF", "XCD", "XCG", "XOF", "XPF"})
+CURRENCIES = frozenset(each.code for each in iso4217.Currency if each.code[0] != "X" or each.code in SHARED)
 INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-5][0-9](\.[0-9]{1,6})?([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
@@ -51,7 +58,8 @@ class Reference(fields.String):
     """The caller's own reference: 1-64 visible characters."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(metadata={"minLength": 1, "maxLength": 64, "example": "order-1001"}, **kwargs)
+        metadata = {"minLength": 1, "maxLength": 64, "example": "order-1001"} | kwargs.pop("metadata", {})
+        super().__init__(metadata=metadata, **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         # Composed first: a few characters get longer by it.
@@ -62,15 +70,18 @@ class Reference(fields.String):
 
 
 class Text(fields.String):
-    """Words for people, kept as written but for composed accents; not blank, no NUL, no half characters."""
+    """Words for people, kept as written but for composed accents; no NUL, no half characters, and not blank
+    unless that is allowed.
+    """
 
-    def __init__(self, longest: int, **kwargs: Any) -> None:
-        super().__init__(metadata={"minLength": 1, "maxLength": longest}, **kwargs)
-        self.longest = longest
+    def __init__(self, longest: int, *, may_be_blank: bool = False, **kwargs: Any) -> None:
+        metadata = {"minLength": 0 if may_be_blank else 1, "maxLength": longest} | kwargs.pop("metadata", {})
+        super().__init__(metadata=metadata, **kwargs)
+        self.longest, self.may_be_blank = longest, may_be_blank
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = unicodedata.normalize("NFC", super()._deserialize(value, attr, data, **kwargs))
-        if not text.strip():
+        if not text.strip() and not self.may_be_blank:
             raise ValidationError("Must not be blank.")
         if len(text) > self.longest:
             raise ValidationError(f"Must be at most {self.longest} characters.")
@@ -104,6 +115,37 @@ class Whole(fields.Integer):
         if type(value) is not int:
             raise self.make_error("invalid")
         return value
+
+
+class Amount(fields.Field[Decimal]):
+    """An exact amount of money: a string such as "129.99" or a whole number, never a float; "129.99" when read."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"type": "string", "pattern": f"^{AMOUNT.pattern}$", "example": "129.99"}
+        super().__init__(metadata=metadata | kwargs.pop("metadata", {}), **kwargs)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else f"{value:.2f}"
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Decimal:
+        text = str(value) if type(value) is int else value
+        if not isinstance(text, str) or not AMOUNT.fullmatch(text):
+            raise ValidationError('Must be an amount with at most two decimals, as a string such as "129.99".')
+        return Decimal(text).quantize(Decimal("0.01"))
+
+
+class Currency(fields.String):
+    """An ISO 4217 code: three capital letters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"pattern": f"^{CURRENCY.pattern}$", "example": "USD"} | kwargs.pop("metadata", {})
+        super().__init__(metadata=metadata, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        code = super()._deserialize(value, attr, data, **kwargs)
+        if code not in CURRENCIES:
+            raise ValidationError("Must be the code of a currency in ISO 4217, such as USD.")
+        return code
 
 
 class Instant(fields.AwareDateTime):
@@ -159,7 +201,7 @@ class Search(fields.String):
     """Words to look for, at most 100 characters."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(metadata={"minLength": 1, "maxLength": 100}, **kwargs)
+        super().__init__(metadata={"minLength": 1, "maxLength": 100} | kwargs.pop("metadata", {}), **kwargs)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)

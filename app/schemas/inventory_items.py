@@ -124,17 +124,12 @@ class ItemQuery(PageQuery):
     )
 
 
-class SearchQuery(PageQuery):
-    q = Search(required=True)
-    location = Code()
-
-
-class LowStockQuery(PageQuery):
-    location = Code()
-
-
 class PlaceQuery(Schema):
     location = Code()
+
+
+class PlacePageQuery(PageQuery, PlaceQuery):
+    """A list of all locations or of one."""
 
 
 class ArchiveQuery(Schema):

@@ -32,6 +32,14 @@ def check(lines: Sequence[Line]) -> dict[str, Any]:
     return {"available": all(item["available"] for item in items) and _fit(lines, rows), "items": items}
 
 
+def of(line: Line) -> dict[str, Any]:
+    """The answer to one line. Raises `InventoryItemNotFound` for a product that never was there."""
+    if not inventory_items.find(line.product_id, line.location, clock.now()):
+        raise inventory_items.not_found(line.product_id, line.location)
+    [answer] = check([line])["items"]
+    return answer  # type: ignore[no-any-return]
+
+
 def _fit(lines: Sequence[Line], rows: dict[str, list[Any]]) -> bool:
     wanted: Counter[str] = Counter()
     for line in lines:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +17,6 @@ from app.utils import clock
 
 LISTED_HOLDS, LISTED_MOVEMENTS = 100, 20
 DENIED_WINDOW = timedelta(hours=24)
-SUMMED = ("items", "quantity", "reserved_quantity", "available_quantity", "low_stock", "out_of_stock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +49,23 @@ def snapshot(product_id: str, location: str | None) -> Snapshot:
     }
     lives = [(soonest - now) / timedelta(seconds=1)] if soonest else []
     lives += [] if kept else [product_details.RETRY_SECONDS]
-    settled = not any(row.lapsed for row in rows)
-    return Snapshot(view, _etag(found) if kept else None, settled, min(lives, default=None))
+    # A deleted SKU took its details with it and left its items archived.
+    settled = not any(row.lapsed or row.archived_at for row in rows)
+    return Snapshot(view, etag(found, details) if kept else None, settled, min(lives, default=None))
 
 
-def _etag(found: Sequence[Any]) -> str:
+def etag(found: Sequence[Any], details: object) -> str:
     """The version. Over several locations their sum and number, which is no version of any one of them.
 
-    Archived rows count as well: without them an old sum could come back.
+    Archived rows count as well: without them an old sum could come back. Details, a price for example, change
+    without a version; so that they are told apart, a fingerprint of them follows behind a hyphen.
     """
     versions = sum(row.version for row in found)
-    return str(versions) if len(found) == 1 else f"{versions}.{len(found)}"
+    numbers = str(versions) if len(found) == 1 else f"{versions}.{len(found)}"
+    if details is None:
+        return numbers
+    written = json.dumps(details, sort_keys=True).encode()
+    return f"{numbers}-{hashlib.sha256(written).hexdigest()[:12]}"
 
 
 def as_of(product_id: str, location: str | None, moment: datetime) -> dict[str, Any]:
@@ -137,10 +144,3 @@ def _in_words(totals: dict[str, Any], holds: list[Hold], lapsed: int, denied: Se
     if denied:
         text += f" In the last 24 hours {sum(row.units for row in denied)} units were asked for in vain."
     return text
-
-
-def totals(location: str | None, now: datetime) -> dict[str, Any]:
-    """Over all open items: units, products, how many are low or out, in all and per location."""
-    places = inventory_items.summary(location, now)
-    sums = {name: sum(getattr(place, name) for place in places) for name in SUMMED}
-    return sums | {"products": inventory_items.count_products(location), "locations": places}

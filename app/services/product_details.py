@@ -1,4 +1,7 @@
-"""What a product is called and looks like, from the product service. Never needed for a stock answer."""
+"""What a product is called and looks like, from the product service, or without one from our own catalogue.
+
+Never needed for a stock answer.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from urllib.parse import quote
 import pybreaker
 
 from app.extensions import cache, settings
+from app.repositories import skus
 from app.utils.cache import Entry
 from app.utils.remote import RemoteFailed, get_object, session
 
@@ -26,11 +30,10 @@ def find(product_id: str) -> tuple[dict[str, Any] | None, bool]:
     The answer may not be kept when the product service did not give one.
     """
     if settings().product_service_url is None:
-        return None, True
+        return skus.details(product_id), True
     tag = f"details:{product_id}"
     entry, _ = cache().lookup(tag, tag, lambda: _ask(product_id), seconds=settings().cache_default_timeout)
-    details = json.loads(entry.body)
-    return details, entry.settled
+    return json.loads(entry.body), entry.settled
 
 
 def _ask(product_id: str) -> Entry:

@@ -28,8 +28,10 @@ def nothing_changes() -> Iterator[None]:
 
 
 def everything_stored() -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table, but for the statistics about refusals, which a refusal is meant to change."""
-    tables = [table for table in db.metadata.sorted_tables if table.name != "denied_demand"]
+    """Every row of every table but two: the statistics about refusals, which a refusal is meant to change, and the
+    words to search, which the database keeps by itself and each in its own form.
+    """
+    tables = [table for table in db.metadata.sorted_tables if table.name not in {"denied_demand", "product_search"}]
     with db.engine.connect() as connection:
         return {
             table.name: [tuple(row) for row in connection.execute(select(table).order_by(*table.primary_key))]

@@ -36,6 +36,8 @@ EXAMPLES = {
     "product": "NOBODY-1",
     "code": "nowhere",
     "key": "never",
+    "row": "999999",
+    "string": "4006381333931",
     "id": "01890a5d-ac96-774b-bcce-b302099a8057",
 }
 ARGUMENT = re.compile(r"<(?:(?P<kind>\w+)(?:\([^)]*\))?:)?(?P<name>\w+)>")

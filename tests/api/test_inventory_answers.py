@@ -259,6 +259,8 @@ def test_the_summary_adds_up_everything_and_per_location(client):
     everything = client.get(f"{INVENTORY}summary").json["data"]
     east = {"location": "east", "items": 2, "quantity": 2, "reserved_quantity": 0, "available_quantity": 2}
     default = {"location": "default", "items": 1, "quantity": 5, "reserved_quantity": 4, "available_quantity": 1}
+    [uncategorised] = everything.pop("by_category")
+    assert (uncategorised["category_id"], uncategorised["items"], uncategorised["quantity"]) == (None, 3, 7)
     assert everything == {
         "products": 2,
         "items": 3,
@@ -267,9 +269,10 @@ def test_the_summary_adds_up_everything_and_per_location(client):
         "available_quantity": 3,
         "low_stock": 2,
         "out_of_stock": 1,
+        "value": [],
         "locations": [
-            default | {"low_stock": 1, "out_of_stock": 0},
-            east | {"low_stock": 1, "out_of_stock": 1},
+            default | {"low_stock": 1, "out_of_stock": 0, "value": []},
+            east | {"low_stock": 1, "out_of_stock": 1, "value": []},
         ],
     }
     one = client.get(f"{INVENTORY}summary?location=east").json["data"]

@@ -168,7 +168,7 @@ def every_answer_is_documented(
     *,
     examples: int = EXAMPLES,
     headers: dict[str, str] | None = None,
-    named: dict[str, str] | None = None,
+    named: dict[str, Any] | None = None,
 ) -> set[int]:
     """Send what was generated, with these headers and these names in the paths; the statuses that were answered."""
     statuses = set()
@@ -192,7 +192,19 @@ def test_what_exists_is_answered_as_documented_with_a_key_and_never_without(app,
     headers = {"X-API-Key": api_keys.create("all", [Permission.ADMIN]).secret}
     app.test_client().post("/api/v1/locations/", json=PLACE, headers=headers | {"Idempotency-Key": "known"})
     held = factories.hold(1, "TSHIRT-M").id
-    named = {"product_id": "TSHIRT-M", "code": PLACE["code"], "key": "known", "reservation_id": held}
+    category = factories.category("Shirts")
+    product = factories.product("T-shirt", sku="TSHIRT-M", category=category, barcode="4006381333931")
+    named: dict[str, Any] = {
+        "product_id": "TSHIRT-M",
+        "code": PLACE["code"],
+        "location": "default",
+        "key": "known",
+        "reservation_id": held,
+        "category_id": category,
+        "catalog_product_id": product,
+        "sku_code": "TSHIRT-M",
+        "barcode": "4006381333931",
+    }
     for found in schema.get_all_operations():
         operation = found.ok()
         with subtests.test(call=operation.label):

@@ -58,6 +58,8 @@ def _driver_left_alone(engine: Engine):
     def never_begin(_connection, _cursor, statement: str, parameters: Any, *_rest: Any) -> tuple[str, Any]:
         return ("-- the driver begins by itself" if statement.startswith("BEGIN") else statement), parameters
 
+    # A connection that is still in use now would go back to a pool that nobody empties any more.
+    db.session.rollback()
     engine.dispose()
     event.listen(engine, "connect", connect)
     event.listen(engine, "before_cursor_execute", never_begin, retval=True)

@@ -83,8 +83,10 @@ def sweep(app: Flask) -> Answer:
             return Answer(500, "internal_error")
 
 
-def at_once(app: Flask, *actors: Actor, patience: float = BRIEFLY) -> list[Answer]:
-    """All of them in threads, meeting once each has read the items it decides on."""
+def at_once(
+    app: Flask, *actors: Actor, patience: float = BRIEFLY, points: Sequence[Point] = ITEMS_ARE_READ
+) -> list[Answer]:
+    """All of them in threads, meeting once each has read what it decides on: by default the items."""
     meeting = Meeting(len(actors), patience)
 
     def act(actor: Actor) -> Answer:
@@ -93,7 +95,7 @@ def at_once(app: Flask, *actors: Actor, patience: float = BRIEFLY) -> list[Answe
         finally:
             meeting.leave()
 
-    with _each(ITEMS_ARE_READ, after=meeting.attend), ThreadPoolExecutor(len(actors)) as threads:
+    with _each(points, after=meeting.attend), ThreadPoolExecutor(len(actors)) as threads:
         return list(threads.map(act, actors))
 
 

@@ -93,6 +93,13 @@ def archive_against_return(time: Time) -> Scene:
     return Scene(archive, back, {(409, "item_archived"), (409, "item_not_empty")}, _archive_or_units_lost)
 
 
+def sku_deletion_against_receipt(time: Time) -> Scene:
+    factories.product(stock=0)
+    delete = call("DELETE", f"/skus/{factories.PRODUCT}")
+    receive = call("POST", f"{ITEM}/adjust", {"quantity": 1, "movement_type": "inbound"})
+    return Scene(delete, receive, {(409, "sku_in_use"), (409, "item_archived")}, _deleted_with_stock)
+
+
 def two_counts_of_one_version(time: Time) -> Scene:
     factories.stock(10)
     seven, twelve = (call("PUT", ITEM, {"quantity": counted}, version=1) for counted in (7, 12))
@@ -125,6 +132,7 @@ OF_TWO_MOVEMENTS = [
     transfer_against_reserve,
     bulk_against_reserve,
     archive_against_return,
+    sku_deletion_against_receipt,
     two_counts_of_one_version,
     two_late_confirms_for_one_unit,
 ]
@@ -173,6 +181,12 @@ def _archive_or_units_lost() -> bool:
     """Both were told that it is done, and one of the two is not to be seen."""
     still_open = _number("SELECT COUNT(*) FROM inventory_items WHERE archived_at IS NULL")
     return still_open == 1 or _counter_is_not_the_ledger()
+
+
+def _deleted_with_stock() -> bool:
+    """The SKU is gone, and a unit of it came in."""
+    deleted = _number("SELECT COUNT(*) FROM skus WHERE archived_at IS NOT NULL")
+    return deleted == 1 and _number("SELECT SUM(quantity_change) FROM stock_movements") == 1
 
 
 def _number(statement: str) -> int:

@@ -17,9 +17,17 @@ from tests import factories, servers
 METADATA = models.InventoryItem.metadata
 
 
+def belongs_to_one_engine_only(thing, name, kind, *others):
+    """Words are searched in a table of their own, which on SQLite is a virtual one with tables of its own."""
+    return db.engine.dialect.name == "sqlite" and name.startswith(("product_search", "ft_product_search"))
+
+
 def test_models_and_migrations_agree(app):
     with db.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        context = MigrationContext.configure(
+            connection,
+            opts={"compare_type": True, "include_object": lambda *of: not belongs_to_one_engine_only(*of)},
+        )
         assert compare_metadata(context, METADATA) == []
 
 

@@ -148,7 +148,8 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(standard_error, "_descriptor", lambda: writer)
     monkeypatch.setattr(StandardError, "cut", False)
     yield reader
-    os.close(reader), os.close(writer)
+    os.close(reader)
+    os.close(writer)
 
 
 def standard_error_of(name: str) -> logging.Logger:
