@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app.cli import api_keys, demo, operations, replay, stock
+from app.cli import api_keys, catalogue, demo, operations, replay, stock
 
 
 def init_app(app: Flask) -> None:
@@ -17,5 +17,7 @@ def init_app(app: Flask) -> None:
         demo.reset_demo,
         stock.import_stock,
         stock.export_stock,
+        catalogue.import_catalogue,
+        catalogue.export_catalogue,
     ):
         app.cli.add_command(command)

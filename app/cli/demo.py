@@ -1,22 +1,26 @@
-"""The demo stock: put in with `seed`, back to its start with `reset-demo`."""
+"""The demo: products in categories with stock, put in with `seed`, back to its start with `reset-demo`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
 from flask.cli import with_appcontext
 from flask_migrate import downgrade, upgrade
 
+from app.cli import catalogue_files
 from app.cli.plainly import told_plainly
 from app.cli.progress import in_chunks
 from app.extensions import cache, db, settings
+from app.models.imported import Content
 from app.models.locations import DEFAULT
 from app.repositories import inventory_items as item_rows
 from app.repositories import locations as location_rows
-from app.services import inventory_items, locations
+from app.services import catalogue_imports, inventory_items, locations
+from app.services.catalogue_imports import Report
 from app.services.inventory_items import Create
 from app.utils import context, ids
 from app.utils.transactions import transactional
@@ -32,7 +36,7 @@ CHUNK = 500
 @click.option("--if-empty", is_flag=True, help="Do nothing, and say nothing, when there is any inventory.")
 @with_appcontext
 def seed(if_empty: bool) -> None:
-    """Put in the demo stock: 200 real products at the default location and in three stores.
+    """Put in the demo: 200 real products in their categories, with stock at the default location and in three stores.
 
     What is there already stays as it is, so running it again changes nothing.
     """
@@ -69,19 +73,34 @@ def reset_demo(yes: bool) -> None:
 
 
 def _seed() -> None:
-    made = _sow(_demo_stock())
+    report, made = _sow(_demo_stock())
+    products = report.products.created
+    for row in report.products.refused:
+        click.echo(f"{row.id} is not in the catalogue: {row.reason}", err=True)
+    if products:
+        click.echo(f"demo catalogue: {products:,} products, {report.categories.created:,} new categories", err=True)
     if made:
         click.echo(f"demo stock: {len(made):,} items, {sum(create.quantity for create in made):,} units")
+    elif products:
+        click.echo("the demo stock is there already; its products were added to the catalogue")
     else:
         click.echo("the demo stock is there already; nothing was changed")
 
 
 @transactional
-def _sow(stock: Sequence[Create]) -> list[Create]:
-    """Make what is missing and answer it; an item somebody archived is not missing."""
+def _sow(stock: Sequence[Create]) -> tuple[Report, list[Create]]:
+    """Make what is missing and answer it; what somebody deleted or archived is not missing."""
     for place in _seed_file("locations.json"):
         if location_rows.find(place["code"]) is None:
             locations.create(place)
+    content = Content()
+    catalogue_files.read(SEEDS / "products.json", "products.json", content)
+    content.products = catalogue_imports.missing(content.products)
+    report = catalogue_imports.run(content, partial(in_chunks, size=CHUNK), location=None)
+    return report, _stock(stock)
+
+
+def _stock(stock: Sequence[Create]) -> list[Create]:
     made: list[Create] = []
     for chunk in in_chunks(stock, size=CHUNK, label="seed"):
         there = {

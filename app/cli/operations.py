@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import click
@@ -11,7 +12,8 @@ from app.cli.plainly import told_plainly
 from app.extensions import settings
 from app.jobs import expiry
 from app.repositories import denied_demand, reservations
-from app.services import audit, explanations, health
+from app.schemas.stock_totals import Summary
+from app.services import audit, explanations, health, stock_totals
 from app.utils import clock, context
 from app.utils.problems import encoded
 
@@ -88,10 +90,9 @@ def _print_audit(
 def stats(as_json: bool) -> None:
     """What is in stock, promised, overdue and asked for in vain."""
     now = clock.now()
-    totals = explanations.totals(None, now)
+    totals = Summary().dump(stock_totals.totals(None, now))
     holds = {status: {"reservations": count, "units": units} for status, count, units in reservations.count_by_status()}
     denied = [dict(row._mapping) for row in denied_demand.since(now - explanations.DENIED_WINDOW)]
-    totals["locations"] = [dict(place._mapping) for place in totals["locations"]]
     figures = totals | {
         "reservations": holds,
         "denied_last_24_hours": denied,
@@ -100,8 +101,10 @@ def stats(as_json: bool) -> None:
     if as_json:
         click.echo(encoded(figures).decode())
         return
-    for name in ("products", *explanations.SUMMED):
+    for name in ("products", *stock_totals.SUMMED):
         click.echo(f"{name.replace('_', ' '):<20}{figures[name]:>14,}")
+    for value in figures["value"]:
+        click.echo(f"{'value':<20}{Decimal(value['amount']):>17,}  {value['currency']}")
     for status, numbers in holds.items():
         click.echo(f"{status + ' holds':<20}{numbers['reservations']:>14,}  of {numbers['units']:,} units")
     click.echo(f"{'sweep lag':<20}{figures['sweep_lag_seconds']:>14.1f}  s")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 from flask.cli import with_appcontext
@@ -15,7 +14,8 @@ from sqlalchemy import Row
 
 from app.cli.plainly import told_plainly
 from app.cli.progress import in_chunks
-from app.cli.stock_files import BadRow, StockRow, UnusableFile, read_stock, write_csv, write_json
+from app.cli.stock_files import BadRow, StockRow, read_stock, write_csv, write_json
+from app.cli.tables import UnusableFile, written_whole
 from app.models.locations import DEFAULT
 from app.models.stock import Stock
 from app.repositories import inventory_items as item_rows
@@ -55,7 +55,7 @@ def import_stock(file: Path, dry_run: bool, partial: bool, location: str) -> Non
     --partial the good rows are imported, 500 to a transaction. The exit code is 1 when any row was refused.
     """
     with told_plainly(), context.acting_as("import-stock", ids.new_id()):
-        _require_location(location)
+        require_location(location)
         name = click.format_filename(file, shorten=True)
         rows, bad = _read(file, name, location)
         tally = _import(rows, bad, reason=f"import {name}"[:LONGEST_REASON], dry_run=dry_run, partial=partial)
@@ -76,8 +76,8 @@ def export_stock(file: str, kind: str | None, location: str | None) -> None:
     chosen = kind or ("json" if file.lower().endswith(".json") else "csv")
     with told_plainly():
         if location is not None:
-            _require_location(location)
-        with _written_whole(file) as out:
+            require_location(location)
+        with written_whole(file) as out:
             count = WRITERS[chosen](_every_item(location), out)
     click.echo(f"{count:,} items exported", err=True)
 
@@ -223,30 +223,9 @@ def _every_item(location: str | None) -> Iterator[Row[Any]]:
             return
 
 
-@contextmanager
-def _written_whole(file: str) -> Iterator[IO[str]]:
-    """A file appears, or replaces an older one, only once all of it is written: half a table looks like a whole one."""
-    path = Path(file)
-    if file == "-" or (path.exists() and not path.is_file()):
-        with click.open_file(file, "w", encoding="utf-8") as out:
-            yield out
-        return
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as out:
-            try:
-                yield out
-            except BaseException:
-                part.unlink()
-                raise
-        part.replace(path)
-    except OSError as error:
-        raise click.FileError(file, error.strerror) from error
-
-
 # ── Of both ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _require_location(code: str) -> None:
+def require_location(code: str) -> None:
     if not location_rows.ids_of({code}):
         raise click.BadParameter(f"no location {code!r}", param_hint="--location")

@@ -5,11 +5,8 @@ A row that cannot be used is told of with the line it stands on; a file that can
 
 from __future__ import annotations
 
-import codecs
 import csv
-import io
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,9 +15,10 @@ from typing import IO, Any
 
 from marshmallow import ValidationError
 
+from app.cli import tables
+from app.cli.tables import FORMULA_STARTS, UnusableFile
 from app.schemas.fields import SIGNED_NUMBER, Whole
 from app.schemas.inventory_items import ItemNew
-from app.utils import strict_json
 
 LEVELS = ("minimum_stock_level", "maximum_stock_level")
 COLUMNS = ("product_id", "quantity", "location", *LEVELS)
@@ -29,15 +27,7 @@ NUMBERS = ("quantity", *LEVELS)
 # An export says these as well. They follow from reservations, so an import reads past them.
 DERIVED = ("reserved_quantity", "available_quantity")
 EXPORTED = (*COLUMNS, *DERIVED)
-# A file is held in memory: one transaction cannot be run again from a stream that was read.
 MAX_BYTES, MAX_ROWS = 100_000_000, 500_000
-BETWEEN_ELEMENTS = re.compile(r"[ \t\r\n,]*")
-# What a spreadsheet would run as a formula.
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-class UnusableFile(ValueError):
-    """The file is no table of stock."""
 
 
 class ItemCounted(ItemNew):
@@ -91,46 +81,24 @@ def read_stock(path: Path, *, location: str) -> Iterator[StockRow | BadRow]:
         yield row
 
 
-def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    """Where each row stands, and its values or why it has none."""
-    if path.stat().st_size > MAX_BYTES:
-        raise UnusableFile(f"it is larger than {MAX_BYTES:,} bytes; divide it")
-    data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+def _rows(path: Path) -> Iterator[tables.Placed]:
+    data = tables.content(path, most=MAX_BYTES)
     match path.suffix.lower():
         case ".csv":
-            return _csv_rows(_text(data))
+            return _csv_rows(tables.text(data))
         case ".json":
-            return _json_rows(data)
+            return tables.json_rows(data)
     raise UnusableFile("its name must end in .csv or .json")
 
 
-def _text(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise UnusableFile(f"line {line} is not UTF-8 (byte 0x{data[error.start]:02x}); save it as UTF-8") from None
+def _csv_rows(table: str) -> Iterator[tables.Placed]:
+    for place, values in tables.csv_rows(table, check_header=_check_header):
+        yield place, values if isinstance(values, str) else _said(values)
 
 
-def _csv_rows(text: str) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line, header = 1, None
-    try:
-        for cells in reader:
-            stripped = [cell.strip() for cell in cells]
-            if header is None and any(stripped):
-                header = _checked_header(stripped)
-            elif header is not None and any(stripped):
-                yield f"line {line}", _named(header, stripped)
-            # A quoted cell may go over several lines: a row is told of by the one it begins on.
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise UnusableFile(f"line {line} is not CSV: {error}") from None
-    if header is None:
+def _check_header(names: list[str]) -> None:
+    if not names:
         raise UnusableFile(f"it is empty; its first line must name the columns: {', '.join(COLUMNS)}")
-
-
-def _checked_header(names: list[str]) -> list[str]:
     wrong = {
         "unknown columns": [name for name in dict.fromkeys(names) if name not in EXPORTED],
         "missing columns": [name for name in REQUIRED if name not in names],
@@ -139,45 +107,16 @@ def _checked_header(names: list[str]) -> list[str]:
     problems = [f"{what}: {', '.join(map(repr, found))}" for what, found in wrong.items() if found]
     if problems:
         raise UnusableFile("; ".join(problems))
-    return names
 
 
-def _named(header: list[str], cells: list[str]) -> dict[str, Any] | str:
-    """The cells by column; an empty one says nothing. Text that is no number is left for the schema to refuse."""
-    if len(cells) != len(header):
-        return f"it has {len(cells)} cells and the header {len(header)}"
+def _said(values: dict[str, str]) -> dict[str, Any]:
+    """An empty cell says nothing. Text that is no number is left for the schema to refuse."""
+    cells = {name: cell.strip() for name, cell in values.items()}
     return {
         name: int(cell) if name in NUMBERS and SIGNED_NUMBER.fullmatch(cell) else cell
-        for name, cell in zip(header, cells, strict=True)
+        for name, cell in cells.items()
         if cell
     }
-
-
-def _json_rows(data: bytes) -> Iterator[tuple[str, dict[str, Any] | str]]:
-    text = _text(data)
-    try:
-        values = strict_json.parse(data)
-    except strict_json.InvalidJson as error:
-        raise UnusableFile(f"it is not JSON: {error}") from None
-    if not isinstance(values, list):
-        raise UnusableFile("it must be a JSON array of objects")
-    for number, (line, value) in enumerate(zip(_element_lines(text), values, strict=True), 1):
-        yield f"line {line}, row {number}", value if isinstance(value, dict) else "it must be an object"
-
-
-def _element_lines(text: str) -> Iterator[int]:
-    """The line that each element of this JSON array begins on; the parser tells values only."""
-    decoder = json.JSONDecoder()
-    line, counted, end = 1, 0, text.index("[") + 1
-    while True:
-        between = BETWEEN_ELEMENTS.match(text, end)
-        start = between.end() if between else end
-        if text[start] == "]":
-            return
-        line += text.count("\n", counted, start)
-        counted = start
-        yield line
-        _, end = decoder.raw_decode(text, start)
 
 
 def _checked(number: int, place: str, values: dict[str, Any] | str, location: str) -> StockRow | BadRow:

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from app.cli import stock_files
-from app.cli.stock_files import BadRow, StockRow, UnusableFile, read_stock, write_csv, write_json
+from app.cli.stock_files import BadRow, StockRow, read_stock, write_csv, write_json
+from app.cli.tables import UnusableFile
 
 CODE_RULE = "Must be 1-64 of A-Z a-z 0-9 . _ : - and begin with a letter or digit."
 QUANTITY_RULE = "Must be greater than or equal to 0 and less than or equal to 1000000000."
