@@ -35,7 +35,10 @@ def writes(page: dict[str, Any]) -> Iterator[tuple[str, str, set[str]]]:
 
 
 def filled(path: str) -> str:
-    named = {"product_id": "product", "reservation_id": "id", "code": "code", "location": "code"}
+    named = {
+        "product_id": "product", "sku_code": "product", "reservation_id": "id", "code": "code", "location": "code",
+        "category_id": "row", "catalog_product_id": "row",
+    }  # fmt: skip
     return "/api/v1" + path.format(**{argument: EXAMPLES[kind] for argument, kind in named.items()})
 
 
